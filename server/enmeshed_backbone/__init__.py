@@ -1,0 +1,1 @@
+"""An embedded development Backbone for the enmeshed network. Never for production."""

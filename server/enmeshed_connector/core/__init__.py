@@ -1,0 +1,1 @@
+"""Ids, addresses, dates, references, canonical JSON and errors: values without I/O."""
