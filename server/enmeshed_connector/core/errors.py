@@ -47,8 +47,8 @@ class FieldViolation:
 class DomainError(Exception):
     """The base of every error that a caller may see.
 
-    Subclasses set `reason` and `code`. The text is short, names the thing by id and says what to do; it never holds keys,
-    payloads, passwords or host names.
+    Subclasses set `reason` and `code`. The text is short, names the thing by id and says what to do; it never holds
+    keys, payloads, passwords or host names.
 
     Attributes:
         reason: UPPER_SNAKE, 63 characters at most; a value of the proto enum `ErrorReason`.
