@@ -1,7 +1,8 @@
 """The settings of the Connector: one frozen tree, from a file, the environment and flags, strongest last.
 
-Sources, weakest first: defaults, the TOML file, the environment (`ENMESHED_…`, levels separated by `__`), values read
-from files (`ENMESHED_…_FILE`, for secrets that a container mounts), flags of the command line. Unknown names are errors.
+Sources, weakest first: defaults, the TOML file, the environment (`ENMESHED_…`, levels separated by `__`), values
+that are read from files (`ENMESHED_…_FILE`, for secrets that a container mounts), flags of the command line. Unknown
+names are errors.
 """
 
 from __future__ import annotations
@@ -79,7 +80,7 @@ class DatabaseSettings(_Section):
     """Where the Connector keeps what it knows, its keys included."""
 
     driver: Literal["sqlite", "motor", "pymongo"] = "sqlite"
-    """`sqlite` keeps a file per account; `motor` and `pymongo` are two drivers for MongoDB, `pymongo` the faster one."""
+    """`sqlite` keeps a file per account; `motor` and `pymongo` are two drivers for MongoDB, the latter faster."""
     folder: Path = Path("data")
     """The folder of the SQLite files. Made when missing, for its owner only."""
     connection_string: SecretStr | None = None
@@ -170,7 +171,7 @@ class ApiKeySettings(_Section):
     """API keys."""
 
     bootstrap_file: Path | None = None
-    """A file with a line per key, `<secret> <name> <scope>[,<scope>…] [<account>]`, taken over at start. For containers."""
+    """A file, one key a line, `<secret> <name> <scope>[,<scope>…] [<account>]`, taken over at start. For containers."""
     failure_delay_seconds: float = Field(default=1.0, ge=0, le=30)
     """How long an answer to a wrong key is delayed after repeated failures."""
 

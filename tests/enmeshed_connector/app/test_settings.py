@@ -1,0 +1,106 @@
+from pathlib import Path
+
+import pytest
+
+from enmeshed_connector.app.settings import SettingsInvalid, load_settings, printable
+from enmeshed_connector.app.settings_sample import sample
+
+ROOT = Path(__file__).parents[3]
+
+
+def test_defaults_host_one_account_on_loopback():
+    settings = load_settings(file=None, environment={})
+    assert settings.server.host == "127.0.0.1"
+    assert list(settings.accounts) == ["default"]
+
+
+def test_flags_win_over_the_environment_and_the_environment_over_the_file(tmp_path: Path):
+    file = tmp_path / "settings.toml"
+    file.write_text("[server]\nport = 1\nhost = '127.0.0.2'\n[log]\nlevel = 'debug'\n")
+    settings = load_settings(
+        file=file,
+        environment={"ENMESHED_SERVER__PORT": "2", "ENMESHED_SERVER__HOST": "127.0.0.3"},
+        flags={"server.port": "3"},
+    )
+    assert (settings.server.port, settings.server.host, settings.log.level) == (3, "127.0.0.3", "debug")
+
+
+def test_the_environment_names_the_file(tmp_path: Path):
+    file = tmp_path / "settings.toml"
+    file.write_text("[accounts.alice]\n[accounts.bob]\ndatawallet = true\n")
+    settings = load_settings(file=None, environment={"ENMESHED_CONFIG": str(file)})
+    assert settings.accounts["bob"].datawallet
+    assert not settings.accounts["alice"].datawallet
+
+
+def test_a_secret_is_read_from_a_file_without_its_line_end(tmp_path: Path):
+    secret = tmp_path / "secret"
+    secret.write_text("hush\n")
+    settings = load_settings(file=None, environment={"ENMESHED_BACKBONE__CLIENT_SECRET_FILE": str(secret)})
+    assert settings.backbone.client_secret.get_secret_value() == "hush"
+
+
+def test_an_option_whose_name_ends_in_file_is_not_read_as_one(tmp_path: Path):
+    settings = load_settings(file=None, environment={"ENMESHED_API_KEYS__BOOTSTRAP_FILE": "/run/keys"})
+    assert settings.api_keys.bootstrap_file == Path("/run/keys")
+
+
+@pytest.mark.parametrize(
+    ("environment", "field"),
+    [
+        ({"ENMESHED_SERVER__PRT": "1"}, "server.prt"),
+        ({"ENMESHED_SERVER__PORT": "many"}, "server.port"),
+        ({"ENMESHED_SERVER__PORT": "65536"}, "server.port"),
+        ({"ENMESHED_NOTHING__X": "1"}, "nothing"),
+        ({"ENMESHED_DATABASE__DRIVER": "oracle"}, "database.driver"),
+        ({"ENMESHED_DATABASE__DRIVER": "motor"}, "database"),
+        ({"ENMESHED_SERVER__TLS_KEY_FILE": "/key"}, "server"),
+        ({"ENMESHED_SERVER__CLIENT_CA_FILE": "/ca"}, "server"),
+        ({"ENMESHED_BACKBONE__BASE_URL": "ftp://x"}, "backbone.base_url"),
+        ({"ENMESHED_BACKBONE__BASE_URL": "http://a|b"}, "backbone.base_url"),
+        ({"ENMESHED_ACCOUNTS__A B__DATAWALLET": "true"}, "accounts"),
+    ],
+)
+def test_a_wrong_setting_is_named(environment: dict[str, str], field: str):
+    with pytest.raises(SettingsInvalid) as caught:
+        load_settings(file=None, environment=environment)
+    assert [violation.field for violation in caught.value.violations] == [field]
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {"ENMESHED_BACKBONE__CLIENT_SECRET_FILE": "/nonexistent"},
+        {"ENMESHED_BACKBONE__CLIENT_SECRET_FILE": "/x", "ENMESHED_BACKBONE__CLIENT_SECRET": "y"},
+        {"ENMESHED_CONFIG": "/nonexistent"},
+    ],
+)
+def test_a_source_that_cannot_be_read_is_named(environment: dict[str, str]):
+    with pytest.raises(SettingsInvalid, match=r"nonexistent|CLIENT_SECRET"):
+        load_settings(file=None, environment=environment)
+
+
+def test_secrets_do_not_show():
+    environment = {
+        "ENMESHED_BACKBONE__CLIENT_SECRET": "hush",
+        "ENMESHED_DATABASE__CONNECTION_STRING": "mongodb://u:hush@h",
+    }
+    settings = load_settings(file=None, environment=environment)
+    assert "hush" not in str(printable(settings))
+    assert "hush" not in repr(settings)
+
+
+def test_a_wrong_secret_is_not_echoed():
+    with pytest.raises(SettingsInvalid) as caught:
+        load_settings(file=None, environment={"ENMESHED_BACKBONE__CLIENT_SECRET__X": "hush"})
+    assert "hush" not in str(caught.value)
+
+
+def test_the_sample_loads_and_gives_the_defaults(tmp_path: Path):
+    file = tmp_path / "sample.toml"
+    file.write_text(sample())
+    assert load_settings(file=file, environment={}) == load_settings(file=None, environment={})
+
+
+def test_the_committed_sample_is_current():
+    assert (ROOT / "docs" / "settings.sample.toml").read_text() == sample()
