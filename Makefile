@@ -22,12 +22,17 @@ $(STAMP): requirements.lock pyproject.toml clients/python/pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e clients/python -e .
 	@touch $@
 
-.PHONY: setup lock clean
+.PHONY: setup lock install clean
 setup: $(STAMP) ## Makes the virtual environment with everything in it; other targets do so by themselves.
 
 lock: $(STAMP) ## Resolves the dependencies anew and writes requirements.lock.
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-emit-package enmeshed-connector-client \
 	  --python-version 3.11 --group dev pyproject.toml -o requirements.lock
+
+PREFIX ?= build/connector
+install: $(STAMP) ## Installs the Connector alone, without tools, into PREFIX=folder (what the container does).
+	$(PYTHON) -m venv --without-pip $(PREFIX)
+	$(BIN)/uv pip install --quiet --python $(PREFIX) --constraint requirements.lock --build-constraint requirements.lock ./clients/python .
 
 clean: ## Removes the virtual environment, caches and everything built.
 	rm -rf $(VENV) $(CACHE) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache $(PEER)/node_modules
@@ -36,8 +41,8 @@ clean: ## Removes the virtual environment, caches and everything built.
 
 SOURCES := server tests clients/python
 
-.PHONY: check format lint types imports proto proto-check proto-lint unit
-check: lint types imports proto-lint proto-check unit ## Everything that must pass before a commit: lint, types, contracts, protos, unit and contract tests.
+.PHONY: check format lint types imports proto proto-check proto-lint docker-lint unit
+check: lint types imports proto-lint proto-check docker-lint unit ## Everything that must pass before a commit: lint, types, contracts, protos, unit and contract tests.
 
 format: $(STAMP) ## Formats the code.
 	$(BIN)/ruff format $(SOURCES)
@@ -62,6 +67,9 @@ proto-check: $(STAMP) ## Fails when the generated stubs differ from what protos/
 proto-lint: $(STAMP) ## Lints the protos and checks them against the committed baseline (buf).
 	$(BIN)/buf lint protos
 	$(BIN)/buf breaking protos --against protos/baseline.binpb
+
+docker-lint: $(STAMP) ## Lints the Dockerfile (hadolint).
+	$(BIN)/hadolint Dockerfile
 
 unit: $(STAMP) ## Runs the unit and contract tests: nothing but Python.
 	$(BIN)/pytest -q -n 2 tests/enmeshed_connector/core tests/enmeshed_connector/crypto tests/enmeshed_connector/content \
