@@ -24,7 +24,7 @@ OWNED = ("enmeshed/content", "enmeshed/connector/v1", "enmeshed/connector/_rules
 """Folders below the client that hold generated files and nothing else."""
 
 RULES_MODULE = "enmeshed.connector._rules"
-RULES_INIT = '''"""The field rules (`buf.validate`) as a module: that of another installation where there is one, else a copy.
+RULES_INIT = '''"""The field rules (`buf.validate`) as a module: another installation's, else a copy.
 
 A process may hold a proto file once. So the copy does not have the public name, and is not loaded beside another.
 """

@@ -1,4 +1,4 @@
-"""The field rules (`buf.validate`) as a module: that of another installation where there is one, else a copy.
+"""The field rules (`buf.validate`) as a module: another installation's, else a copy.
 
 A process may hold a proto file once. So the copy does not have the public name, and is not loaded beside another.
 """

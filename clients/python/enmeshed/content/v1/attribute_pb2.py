@@ -27,7 +27,7 @@ from enmeshed.content.v1 import options_pb2 as enmeshed_dot_content_dot_v1_dot_o
 from enmeshed.content.v1 import relationship_value_pb2 as enmeshed_dot_content_dot_v1_dot_relationship__value__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#enmeshed/content/v1/attribute.proto\x12\x13\x65nmeshed.content.v1\x1a(enmeshed/content/v1/identity_value.proto\x1a!enmeshed/content/v1/options.proto\x1a,enmeshed/content/v1/relationship_value.proto\"\x93\x01\n\tAttribute\x12:\n\x08identity\x18\x01 \x01(\x0b\x32&.enmeshed.content.v1.IdentityAttributeH\x00\x12\x42\n\x0crelationship\x18\x02 \x01(\x0b\x32*.enmeshed.content.v1.RelationshipAttributeH\x00\x42\x06\n\x04kind\"t\n\x11IdentityAttribute\x12\r\n\x05owner\x18\x01 \x01(\t\x12:\n\x05value\x18\x02 \x01(\x0b\x32+.enmeshed.content.v1.IdentityAttributeValue\x12\x14\n\x04tags\x18\x03 \x03(\tB\x06\xda\xe1\x18\x02\x08\x01\"\xdd\x01\n\x15RelationshipAttribute\x12\r\n\x05owner\x18\x01 \x01(\t\x12>\n\x05value\x18\x02 \x01(\x0b\x32/.enmeshed.content.v1.RelationshipAttributeValue\x12\x0b\n\x03key\x18\x03 \x01(\t\x12\x14\n\x0cis_technical\x18\x04 \x01(\x08\x12R\n\x0f\x63onfidentiality\x18\x05 \x01(\x0e\x32\x39.enmeshed.content.v1.RelationshipAttributeConfidentiality*\xa3\x02\n$RelationshipAttributeConfidentiality\x12\x36\n2RELATIONSHIP_ATTRIBUTE_CONFIDENTIALITY_UNSPECIFIED\x10\x00\x12=\n-RELATIONSHIP_ATTRIBUTE_CONFIDENTIALITY_PUBLIC\x10\x01\x1a\n\xda\xe1\x18\x06public\x12?\n.RELATIONSHIP_ATTRIBUTE_CONFIDENTIALITY_PRIVATE\x10\x02\x1a\x0b\xda\xe1\x18\x07private\x12\x43\n0RELATIONSHIP_ATTRIBUTE_CONFIDENTIALITY_PROTECTED\x10\x03\x1a\r\xda\xe1\x18\tprotectedb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#enmeshed/content/v1/attribute.proto\x12\x13\x65nmeshed.content.v1\x1a(enmeshed/content/v1/identity_value.proto\x1a!enmeshed/content/v1/options.proto\x1a,enmeshed/content/v1/relationship_value.proto\"\x93\x01\n\tAttribute\x12:\n\x08identity\x18\x01 \x01(\x0b\x32&.enmeshed.content.v1.IdentityAttributeH\x00\x12\x42\n\x0crelationship\x18\x02 \x01(\x0b\x32*.enmeshed.content.v1.RelationshipAttributeH\x00\x42\x06\n\x04kind\"t\n\x11IdentityAttribute\x12\r\n\x05owner\x18\x01 \x01(\t\x12:\n\x05value\x18\x02 \x01(\x0b\x32+.enmeshed.content.v1.IdentityAttributeValue\x12\x14\n\x04tags\x18\x03 \x03(\tB\x06\xda\xe1\x18\x02\x08\x01\"\xe5\x01\n\x15RelationshipAttribute\x12\r\n\x05owner\x18\x01 \x01(\t\x12>\n\x05value\x18\x02 \x01(\x0b\x32/.enmeshed.content.v1.RelationshipAttributeValue\x12\x0b\n\x03key\x18\x03 \x01(\t\x12\x1c\n\x0cis_technical\x18\x04 \x01(\x08\x42\x06\xda\xe1\x18\x02\x18\x01\x12R\n\x0f\x63onfidentiality\x18\x05 \x01(\x0e\x32\x39.enmeshed.content.v1.RelationshipAttributeConfidentiality*\xa3\x02\n$RelationshipAttributeConfidentiality\x12\x36\n2RELATIONSHIP_ATTRIBUTE_CONFIDENTIALITY_UNSPECIFIED\x10\x00\x12=\n-RELATIONSHIP_ATTRIBUTE_CONFIDENTIALITY_PUBLIC\x10\x01\x1a\n\xda\xe1\x18\x06public\x12?\n.RELATIONSHIP_ATTRIBUTE_CONFIDENTIALITY_PRIVATE\x10\x02\x1a\x0b\xda\xe1\x18\x07private\x12\x43\n0RELATIONSHIP_ATTRIBUTE_CONFIDENTIALITY_PROTECTED\x10\x03\x1a\r\xda\xe1\x18\tprotectedb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -42,12 +42,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RELATIONSHIPATTRIBUTECONFIDENTIALITY'].values_by_name["RELATIONSHIP_ATTRIBUTE_CONFIDENTIALITY_PROTECTED"]._serialized_options = b'\332\341\030\tprotected'
   _globals['_IDENTITYATTRIBUTE'].fields_by_name['tags']._loaded_options = None
   _globals['_IDENTITYATTRIBUTE'].fields_by_name['tags']._serialized_options = b'\332\341\030\002\010\001'
-  _globals['_RELATIONSHIPATTRIBUTECONFIDENTIALITY']._serialized_start=676
-  _globals['_RELATIONSHIPATTRIBUTECONFIDENTIALITY']._serialized_end=967
+  _globals['_RELATIONSHIPATTRIBUTE'].fields_by_name['is_technical']._loaded_options = None
+  _globals['_RELATIONSHIPATTRIBUTE'].fields_by_name['is_technical']._serialized_options = b'\332\341\030\002\030\001'
+  _globals['_RELATIONSHIPATTRIBUTECONFIDENTIALITY']._serialized_start=684
+  _globals['_RELATIONSHIPATTRIBUTECONFIDENTIALITY']._serialized_end=975
   _globals['_ATTRIBUTE']._serialized_start=184
   _globals['_ATTRIBUTE']._serialized_end=331
   _globals['_IDENTITYATTRIBUTE']._serialized_start=333
   _globals['_IDENTITYATTRIBUTE']._serialized_end=449
   _globals['_RELATIONSHIPATTRIBUTE']._serialized_start=452
-  _globals['_RELATIONSHIPATTRIBUTE']._serialized_end=673
+  _globals['_RELATIONSHIPATTRIBUTE']._serialized_end=681
 # @@protoc_insertion_point(module_scope)

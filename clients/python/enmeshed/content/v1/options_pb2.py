@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import descriptor_pb2 as google_dot_protobuf_dot_descriptor__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!enmeshed/content/v1/options.proto\x12\x13\x65nmeshed.content.v1\x1a google/protobuf/descriptor.proto\"G\n\x12JsonMessageOptions\x12\x0e\n\x06tagged\x18\x01 \x01(\x08\x12\x0e\n\x06result\x18\x02 \x01(\t\x12\x11\n\tbare_list\x18\x03 \x01(\x08\"?\n\x10JsonFieldOptions\x12\x12\n\nomit_empty\x18\x01 \x01(\x08\x12\x17\n\x0flast_when_empty\x18\x02 \x01(\x08:`\n\x0cjson_message\x12\x1f.google.protobuf.MessageOptions\x18\x9b\x8c\x03 \x01(\x0b\x32\'.enmeshed.content.v1.JsonMessageOptions:Z\n\njson_field\x12\x1d.google.protobuf.FieldOptions\x18\x9b\x8c\x03 \x01(\x0b\x32%.enmeshed.content.v1.JsonFieldOptions:9\n\tjson_text\x12!.google.protobuf.EnumValueOptions\x18\x9b\x8c\x03 \x01(\t\x88\x01\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!enmeshed/content/v1/options.proto\x12\x13\x65nmeshed.content.v1\x1a google/protobuf/descriptor.proto\"G\n\x12JsonMessageOptions\x12\x0e\n\x06tagged\x18\x01 \x01(\x08\x12\x0e\n\x06result\x18\x02 \x01(\t\x12\x11\n\tbare_list\x18\x03 \x01(\x08\"V\n\x10JsonFieldOptions\x12\x12\n\nomit_empty\x18\x01 \x01(\x08\x12\x17\n\x0flast_when_empty\x18\x02 \x01(\x08\x12\x15\n\rmay_be_absent\x18\x03 \x01(\x08:`\n\x0cjson_message\x12\x1f.google.protobuf.MessageOptions\x18\x9b\x8c\x03 \x01(\x0b\x32\'.enmeshed.content.v1.JsonMessageOptions:Z\n\njson_field\x12\x1d.google.protobuf.FieldOptions\x18\x9b\x8c\x03 \x01(\x0b\x32%.enmeshed.content.v1.JsonFieldOptions:9\n\tjson_text\x12!.google.protobuf.EnumValueOptions\x18\x9b\x8c\x03 \x01(\t\x88\x01\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,5 +35,5 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_JSONMESSAGEOPTIONS']._serialized_start=92
   _globals['_JSONMESSAGEOPTIONS']._serialized_end=163
   _globals['_JSONFIELDOPTIONS']._serialized_start=165
-  _globals['_JSONFIELDOPTIONS']._serialized_end=228
+  _globals['_JSONFIELDOPTIONS']._serialized_end=251
 # @@protoc_insertion_point(module_scope)

@@ -62,19 +62,23 @@ class JsonFieldOptions(_message.Message):
 
     OMIT_EMPTY_FIELD_NUMBER: _builtins.int
     LAST_WHEN_EMPTY_FIELD_NUMBER: _builtins.int
+    MAY_BE_ABSENT_FIELD_NUMBER: _builtins.int
     omit_empty: _builtins.bool
     """Whether the key of a list is left out when the list is empty. Else the key is always written."""
     last_when_empty: _builtins.bool
     """Whether the key is written after all others when the map is empty, which is what official peers do."""
+    may_be_absent: _builtins.bool
+    """Whether a tolerant reader takes the default when the key is absent or `null`. It is written all the same."""
     def __init__(
         self,
         *,
         omit_empty: _builtins.bool = ...,
         last_when_empty: _builtins.bool = ...,
+        may_be_absent: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["last_when_empty", b"last_when_empty", "omit_empty", b"omit_empty"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["last_when_empty", b"last_when_empty", "may_be_absent", b"may_be_absent", "omit_empty", b"omit_empty"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,0 +1,1 @@
+"""Content types, their validation, and the codec between JSON and `enmeshed.content.v1`."""
