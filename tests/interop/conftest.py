@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from tests.support.backbone import BackboneProcess
 
+from tests.interop.backbone_process import BackboneProcess
 from tests.interop.official_peer.official_peer import OfficialPeer, is_installed
 
 NOT_INSTALLED = "needs Node.js 20 and `npm ci --prefix tests/interop/official_peer`"

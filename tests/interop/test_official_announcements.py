@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from tests.support.backbone import BackboneProcess
 
+from tests.interop.backbone_process import BackboneProcess
 from tests.interop.conftest import Peers
 from tests.interop.official_peer.official_peer import OfficialPeer
 from tests.interop.steps import FAR_FUTURE, Json

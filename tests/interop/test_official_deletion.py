@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
-from tests.support.backbone import BackboneProcess
 
+from tests.interop.backbone_process import BackboneProcess
 from tests.interop.conftest import Peers
 from tests.interop.official_peer.official_peer import OfficialPeerError
 from tests.interop.steps import connect, get_relationship, has_status, load, offer, reasons, send_mail

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from tests.support.backbone import BackboneProcess
 
+from tests.interop.backbone_process import BackboneProcess
 from tests.interop.conftest import Peers
 from tests.interop.official_peer.official_peer import OfficialPeer, OfficialPeerError
 from tests.interop.steps import connect, get_relationship, receive, send_mail, upload

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.support.backbone import BackboneProcess
 
+from tests.interop.backbone_process import BackboneProcess
 from tests.interop.conftest import Peers
 from tests.interop.official_peer.official_peer import OfficialPeer, OfficialPeerError
 from tests.interop.steps import connect
