@@ -1,0 +1,187 @@
+"""The errors of this room, with the codes that official peers use for them.
+
+An error is either *deterministic*, so that the same input fails in the same way for ever, or it comes from something
+that is away for now. `external_events.py` relies on the difference: only deterministic failures are reported to the
+Backbone.
+
+Source: transport.md, section 26.
+"""
+
+from __future__ import annotations
+
+from enmeshed_connector.core.errors import Code, DomainError, FailedPrecondition, InvalidArgument, NotFound
+
+
+class TransportError(DomainError):
+    """The base of the errors that have no closer meaning for a caller."""
+
+    reason, code = "TRANSPORT_FAILED", Code.INTERNAL
+
+
+class RecordMissing(NotFound):
+    """There is no such object in this account."""
+
+    reason, code = "NOT_FOUND", Code.NOT_FOUND
+    default_official_code = "error.transport.recordNotFound"
+
+    def __init__(self, kind: str, identifier: str) -> None:
+        super().__init__(f"There is no {kind} {identifier}.", facts={"kind": kind, "id": identifier})
+
+
+class SignatureNotValid(FailedPrecondition):
+    """A signature does not fit what it should sign."""
+
+    reason, code = "SIGNATURE_NOT_VALID", Code.FAILED_PRECONDITION
+    default_official_code = "error.transport.signatureNotValid"
+
+
+class ContentNotReadable(FailedPrecondition):
+    """Something that a peer or another device wrote cannot be decrypted or parsed."""
+
+    reason, code = "CONTENT_NOT_READABLE", Code.FAILED_PRECONDITION
+    default_official_code = "error.transport.unknown"
+
+
+class NotIntendedForYou(FailedPrecondition):
+    """A personalised object is for another identity."""
+
+    reason, code = "NOT_INTENDED_FOR_YOU", Code.FAILED_PRECONDITION
+    default_official_code = "error.transport.general.notIntendedForYou"
+
+
+class NoPasswordProvided(InvalidArgument):
+    """A password-protected object was asked for without its password."""
+
+    reason, code = "NO_PASSWORD_PROVIDED", Code.INVALID_ARGUMENT
+    default_official_code = "error.transport.noPasswordProvided"
+
+
+class NotSupported(FailedPrecondition):
+    """The network has no such operation."""
+
+    reason, code = "NOT_SUPPORTED", Code.UNIMPLEMENTED
+    default_official_code = "error.transport.notSupported"
+
+
+class NoIdentityFound(FailedPrecondition):
+    """The account holds no identity, and creating one is not allowed by the settings."""
+
+    reason, code = "NO_IDENTITY", Code.FAILED_PRECONDITION
+    default_official_code = "error.transport.general.noIdentityFound"
+
+
+class PlatformClientInvalid(FailedPrecondition):
+    """The platform client id or secret of the settings is not accepted."""
+
+    reason, code = "PLATFORM_CLIENT_INVALID", Code.FAILED_PRECONDITION
+    default_official_code = "error.transport.general.platformClientInvalid"
+
+
+class AccountStateInvalid(TransportError):
+    """What is stored of the account does not fit together; nothing is changed until somebody has looked at it."""
+
+    reason, code = "ACCOUNT_STATE_INVALID", Code.DATA_LOSS
+
+
+class AddressMismatch(TransportError):
+    """The Backbone's address for the new identity is not the one that follows from its key.
+
+    Usually `address_host` must be set: the Backbone forms addresses with another host name than the one it is reached
+    by.
+    """
+
+    reason, code = "ADDRESS_MISMATCH", Code.FAILED_PRECONDITION
+
+
+class BackboneNotCompatible(FailedPrecondition):
+    """The Backbone's major version is outside the range that this Connector speaks."""
+
+    reason, code = "BACKBONE_NOT_COMPATIBLE", Code.FAILED_PRECONDITION
+
+
+class SecretNotFound(TransportError):
+    """A secret that this device should hold is missing."""
+
+    reason, code = "SECRET_NOT_FOUND", Code.FAILED_PRECONDITION
+    default_official_code = "error.transport.secrets.secretNotFound"
+
+
+class WrongSecretType(TransportError):
+    """A secret is there, but of another kind."""
+
+    reason, code = "WRONG_SECRET_TYPE", Code.FAILED_PRECONDITION
+    default_official_code = "error.transport.secrets.wrongSecretType"
+
+
+class IdentityKeyMissing(FailedPrecondition):
+    """This device is not an admin device: it does not hold the identity key, which this operation signs with."""
+
+    reason, code = "IDENTITY_KEY_MISSING", Code.FAILED_PRECONDITION
+    default_official_code = "error.transport.secrets.secretNotFound"
+
+
+class DeviceAlreadyOnboarded(FailedPrecondition):
+    """The device has its own keys already; its onboarding secret is not given out any more."""
+
+    reason, code = "DEVICE_ALREADY_ONBOARDED", Code.FAILED_PRECONDITION
+    default_official_code = "error.transport.devices.alreadyOnboarded"
+
+
+class DeviceNotDeletable(FailedPrecondition):
+    """Only devices that were never used can be deleted."""
+
+    reason, code = "DEVICE_NOT_DELETABLE", Code.FAILED_PRECONDITION
+    default_official_code = "error.transport.devices.couldNotDeleteDevice"
+
+
+class DatawalletDisabled(FailedPrecondition):
+    """The operation shares data among devices, and the account's datawallet is switched off."""
+
+    reason, code = "DATAWALLET_DISABLED", Code.FAILED_PRECONDITION
+
+
+class DatawalletVersionTooLow(FailedPrecondition):
+    """Another device upgraded the datawallet beyond what this Connector understands."""
+
+    reason, code = "DATAWALLET_VERSION_TOO_LOW", Code.FAILED_PRECONDITION
+    default_official_code = "error.transport.datawallet.insufficientSupportedDatawalletVersion"
+
+
+class DatawalletVersionTooHigh(TransportError):
+    """The datawallet would have to be lowered, which is impossible."""
+
+    reason, code = "DATAWALLET_VERSION_TOO_HIGH", Code.FAILED_PRECONDITION
+    default_official_code = "error.transport.datawallet.currentBiggerThanTarget"
+
+
+class DatawalletNotReadable(TransportError):
+    """A modification of another device cannot be decrypted or has an unknown kind; nothing of the pull was applied."""
+
+    reason, code = "DATAWALLET_NOT_READABLE", Code.DATA_LOSS
+
+
+class SyncRunningElsewhere(DomainError):
+    """Another device of this identity runs a sync at this moment. It ends or expires within seconds; then try again."""
+
+    reason, code = "SYNC_RUNNING_ELSEWHERE", Code.UNAVAILABLE
+    default_official_code = "error.platform.validation.syncRun.cannotStartSyncRunWhenAnotherSyncRunIsRunning"
+
+
+class ActiveRelationshipRequired(FailedPrecondition):
+    """A challenge of type Relationship needs an active relationship."""
+
+    reason, code = "ACTIVE_RELATIONSHIP_REQUIRED", Code.FAILED_PRECONDITION
+    default_official_code = "error.transport.challenges.challengeTypeRequiresActiveRelationship"
+
+
+class ExternalEventTypeUnknown(TransportError):
+    """The Backbone sent an external event of a type that no processor is registered for."""
+
+    reason, code = "EXTERNAL_EVENT_TYPE_UNKNOWN", Code.UNIMPLEMENTED
+    default_official_code = "error.transport.unknown"
+
+
+class OperationRunning(DomainError):
+    """The same operation with the same key is being carried out at this moment."""
+
+    reason, code = "OPERATION_RUNNING", Code.ABORTED

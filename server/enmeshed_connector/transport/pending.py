@@ -1,0 +1,423 @@
+"""Requests to the Backbone that must not happen twice (architecture.md, decision 8).
+
+A *kind* of request is a subclass of `Operation`, one per row of decision 8's table. Using it:
+
+    class SendMessage(Operation):
+        kind = "messages.send"
+        async def transmit(self, pending): ...                # sends `pending.wire`, exactly, and returns the answer
+        async def resolve(self, pending): ...                 # looks at the Backbone for what became of it
+        async def complete(self, pending, answer, work): ...  # writes documents and events, returns the result
+
+    result = await context.outbox.run(send_message, wire=body_text, plan={…}, ticket=ticket)
+
+What happens: (1) wire and plan become durable; (2) the wire is sent; (3) one commit makes what follows durable, forgets
+the pending request and keeps the result under the ticket's key. Whatever dies in between, `settle` or the caller's
+repeat finds the pending request and finds out what became of it; nothing is ever encrypted anew for a repeat.
+
+| what happened | what follows |
+|---|---|
+| answered | `complete` |
+| refused, or nothing was sent | `withdraw`, and the error goes to the caller; the same key starts afresh |
+| no answer, and `resolve` finds it done | `complete` |
+| no answer, not repeatable, and it is unclear | `OutcomeUnknown` with the key; pending until it is clear |
+| no answer, and it is known not to have happened | sent again by a repeat of the caller; `settle` withdraws it |
+
+"Known not to have happened" counts only when the settling time is over: the Backbone may still be working on the
+request.
+"""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, ClassVar
+
+from enmeshed_connector.backbone.errors import AnswerLost, BackboneError
+from enmeshed_connector.core.canonical_json import Json
+from enmeshed_connector.core.clock import Clock
+from enmeshed_connector.core.dates import format_date, parse_date
+from enmeshed_connector.core.errors import Code, InvalidArgument, OutcomeUnknown
+from enmeshed_connector.core.ids import LOCAL, IdMaker
+from enmeshed_connector.storage import IdempotencyRecord, Store, UniqueViolation
+from enmeshed_connector.transport.errors import OperationRunning
+from enmeshed_connector.transport.objects import PENDING_OPERATIONS, Document
+from enmeshed_connector.transport.work import LOCAL_CAUSE, Cause, Commits, Work
+
+_RUNNING, _DONE, _VOID = "running", "done", "void"
+
+
+class IdempotencyKeyReused(InvalidArgument):
+    """The idempotency key was used before with another request. A new request needs a new key."""
+
+    reason, code = "IDEMPOTENCY_KEY_REUSED", Code.INVALID_ARGUMENT
+
+
+@dataclass(frozen=True)
+class Ticket:
+    """The caller's idempotency key, with what it was used for."""
+
+    key: str
+    """Scope and key in one text: account, method, credential, idempotency key."""
+    request_digest: str
+    """Digest of the request."""
+    caller_key: str = ""
+    """The key as the caller knows it, for errors."""
+
+
+@dataclass(frozen=True)
+class PendingOperation:
+    """A request that was about to be sent, and may have been."""
+
+    id: str
+    kind: str
+    wire: str = field(repr=False)
+    """The exact text to be sent, or the part of it that must not be made anew."""
+    plan: Mapping[str, Any] = field(repr=False)
+    """What `complete` needs: JSON made by the controller, documents without their id and the like."""
+    created_at: datetime
+    """When it was made durable, by the clock of the process that did."""
+    ticket: Ticket | None
+
+
+class Resolution(abc.ABC):  # noqa: B024 - a closed sum of the three below
+    """What became of a request without an answer."""
+
+
+@dataclass(frozen=True)
+class Done(Resolution):
+    """The Backbone did it; this is what its answer held."""
+
+    answer: Json
+
+
+@dataclass(frozen=True)
+class NotDone(Resolution):
+    """The Backbone does not show it now. Final once the settling time is over."""
+
+
+@dataclass(frozen=True)
+class Unclear(Resolution):
+    """There is no way to tell yet."""
+
+
+class Operation(abc.ABC):
+    """One kind of request. Instances are stateless and belong to a controller."""
+
+    kind: ClassVar[str]
+    """The name under which pending requests of this kind are stored, such as `messages.send`. Never changes."""
+    is_repeatable: ClassVar[bool] = False
+    """True when a second time harms nobody (an orphaned template or token): it is then sent again without `resolve`."""
+
+    @abc.abstractmethod
+    async def transmit(self, pending: PendingOperation) -> Json:
+        """Sends the request as it stands in `wire` and returns what `complete` needs of the answer, as JSON.
+
+        Raises:
+            BackboneError: `AnswerLost` when the outcome is unknown; any other means that nothing was changed.
+        """
+
+    async def resolve(self, pending: PendingOperation) -> Resolution:
+        """Looks at the Backbone for what became of the request. Reads only."""
+        return NotDone() if self.is_repeatable else Unclear()
+
+    @abc.abstractmethod
+    async def complete(self, pending: PendingOperation, answer: Json, work: Work) -> Json:
+        """Writes what follows from the answer and returns what the caller gets, as JSON: an id, not a whole document.
+
+        Runs inside a commit, so perhaps several times. When what it would write is there already (an event of the
+        Backbone was faster), it leaves that as it is and returns the same result.
+        """
+
+    async def withdraw(self, pending: PendingOperation, work: Work) -> None:  # noqa: B027 - optional
+        """Removes what was stored for the request before it was sent, such as secrets. Nothing by default."""
+
+
+class Outbox:
+    """Carries out operations once, and finds out about those that were interrupted."""
+
+    def __init__(
+        self,
+        store: Store,
+        commits: Commits,
+        *,
+        ids: IdMaker,
+        clock: Clock,
+        settle_after: timedelta,
+        worker: str,
+    ) -> None:
+        """Takes the collaborators.
+
+        Args:
+            store: The account's store.
+            commits: Makes its commits.
+            ids: Makes ids of pending operations.
+            clock: Tells how long ago an attempt was.
+            settle_after: How long after an attempt the Backbone may still be working on it.
+            worker: Names this process in idempotency records.
+        """
+        self._store = store
+        self._commits = commits
+        self._ids = ids
+        self._clock = clock
+        self._settle_after = settle_after
+        self._worker = worker
+        self._operations: dict[str, Operation] = {}
+        self._running: set[str] = set()
+        # When an attempt was made, or an attempt of another process was first seen; by the monotonic clock.
+        self._attempted: dict[str, float] = {}
+
+    def register(self, *operations: Operation) -> None:
+        """Makes kinds known, so that `settle` can deal with what a dead process left of them.
+
+        Raises:
+            ValueError: A kind is registered twice.
+        """
+        for operation in operations:
+            if operation.kind in self._operations:
+                raise ValueError(f"operation {operation.kind} is registered twice")
+            self._operations[operation.kind] = operation
+
+    async def earlier_result(self, ticket: Ticket | None) -> Json | None:
+        """Returns the result that the ticket's key got before, None when there is none: ask before checking anything
+        else.
+
+        A request under this key that is pending without an answer is resolved first, and sent again when it is known
+        not to have happened.
+
+        Raises:
+            IdempotencyKeyReused: The key was used with another request.
+            OperationRunning: The same request is being carried out now.
+            OutcomeUnknown: It was sent, and what became of it is not clear yet.
+        """
+        if ticket is None:
+            return None
+        record = await self._store.idempotency(ticket.key)
+        if record is None or record.state == _VOID:
+            return None
+        if record.request_digest != ticket.request_digest:
+            raise IdempotencyKeyReused("This idempotency key was used with another request.")
+        if record.state == _DONE:
+            return record.answer
+        pending = await self._load(str((record.answer or {}).get("pending", "")))
+        if pending is None:
+            # It was finished or withdrawn between the two reads.
+            return await self.earlier_result(ticket)
+        return await self._resume(pending)
+
+    async def run(
+        self,
+        operation: Operation,
+        *,
+        wire: str,
+        plan: Mapping[str, Any],
+        ticket: Ticket | None = None,
+        cause: Cause = LOCAL_CAUSE,
+        before: Iterable[Document] = (),
+    ) -> Json:
+        """Carries out a new request and returns what `complete` returned.
+
+        Args:
+            operation: The kind.
+            wire: What is sent.
+            plan: What `complete` needs besides the answer.
+            ticket: The caller's key; its earlier use was looked for with `earlier_result`.
+            cause: Where the request comes from, for the events.
+            before: Secret containers and the like that must be durable before the request is sent (collection
+                `Secrets`).
+
+        Raises:
+            BackboneError: The request was refused or could not be sent; nothing is pending.
+            OutcomeUnknown: It was sent and no answer came.
+            OperationRunning: The same key is in use at this moment.
+        """
+        pending = PendingOperation(self._ids.new(LOCAL), operation.kind, wire, dict(plan), self._clock.now(), ticket)
+        documents = tuple(before)
+
+        async def keep(work: Work) -> None:
+            work.store_silently(PENDING_OPERATIONS, _to_document(pending))
+            for document in documents:
+                await work.create("Secrets", document)
+            if ticket is not None:
+                record = await self._store.idempotency(ticket.key)
+                work.remember(
+                    self._record(ticket, _RUNNING, {"pending": pending.id}),
+                    # A void record is replaced; any other one means that somebody else was faster.
+                    first=record is None or record.state != _VOID,
+                )
+
+        self._running.add(pending.id)
+        try:
+            try:
+                await self._commits.run(keep, cause=cause)
+            except UniqueViolation:
+                raise OperationRunning("The same request is being carried out at this moment.") from None
+            return await self._attempt(operation, pending, cause, is_repeat=False)
+        finally:
+            self._running.discard(pending.id)
+
+    async def pending(self, kind: str) -> list[PendingOperation]:
+        """Returns the pending requests of a kind, oldest first."""
+        documents = await self._store.find(PENDING_OPERATIONS, {"kind": kind}, sort=["_rev"])
+        return [_from_document(document) for document in documents]
+
+    async def adopt(self, pending: PendingOperation, answer: Json, work: Work) -> Json:
+        """Completes a pending request inside the caller's commit: an external event told what became of it.
+
+        Returns what `complete` returned, or None when it is not pending any more.
+        """
+        if await work.get(PENDING_OPERATIONS, pending.id) is None:
+            return None
+        result = await self._operations[pending.kind].complete(pending, answer, work)
+        self._forget(pending, work, _DONE, result)
+        return result
+
+    async def settle(self, *, cause: Cause = LOCAL_CAUSE) -> None:
+        """Finds out about pending requests that nobody waits for. To be called at start and from time to time by the
+        worker.
+
+        Done ones are completed; those known not to have happened are withdrawn; the others stay.
+
+        Raises:
+            BackboneError: The Backbone is away.
+        """
+        for document in await self._store.find(PENDING_OPERATIONS, sort=["_rev"]):
+            pending = _from_document(document)
+            operation = self._operations.get(pending.kind)
+            if operation is None or pending.id in self._running:
+                continue
+            self._running.add(pending.id)
+            try:
+                self._attempted.setdefault(pending.id, self._clock.monotonic())
+                match await operation.resolve(pending):
+                    case Done(answer):
+                        await self._complete(operation, pending, answer, cause)
+                    case NotDone() if self._is_settled(pending):
+                        await self._withdraw(operation, pending, cause)
+            finally:
+                self._running.discard(pending.id)
+
+    async def _resume(self, pending: PendingOperation) -> Json:
+        operation = self._operations[pending.kind]
+        if pending.id in self._running:
+            raise OperationRunning("The same request is being carried out at this moment.")
+        self._running.add(pending.id)
+        try:
+            self._attempted.setdefault(pending.id, self._clock.monotonic())
+            match await operation.resolve(pending):
+                case Done(answer):
+                    return await self._complete(operation, pending, answer, LOCAL_CAUSE)
+                case NotDone() if operation.is_repeatable or self._is_settled(pending):
+                    return await self._attempt(operation, pending, LOCAL_CAUSE, is_repeat=True)
+            raise self._unknown(pending)
+        finally:
+            self._running.discard(pending.id)
+
+    async def _attempt(self, operation: Operation, pending: PendingOperation, cause: Cause, *, is_repeat: bool) -> Json:
+        self._attempted[pending.id] = self._clock.monotonic()
+        try:
+            answer = await operation.transmit(pending)
+        except AnswerLost:
+            self._attempted[pending.id] = self._clock.monotonic()
+            resolution = await self._resolve_quietly(operation, pending)
+            if not isinstance(resolution, Done):
+                raise self._unknown(pending) from None
+            answer = resolution.answer
+        except BackboneError:
+            # What refuses a repeat may be the success of the first attempt.
+            resolution = await self._resolve_quietly(operation, pending) if is_repeat else NotDone()
+            if isinstance(resolution, Unclear):
+                raise self._unknown(pending) from None
+            if isinstance(resolution, NotDone):
+                await self._withdraw(operation, pending, cause)
+                raise
+            assert isinstance(resolution, Done)
+            answer = resolution.answer
+        return await self._complete(operation, pending, answer, cause)
+
+    async def _resolve_quietly(self, operation: Operation, pending: PendingOperation) -> Resolution:
+        try:
+            return await operation.resolve(pending)
+        except BackboneError:
+            return Unclear()
+
+    async def _complete(self, operation: Operation, pending: PendingOperation, answer: Json, cause: Cause) -> Json:
+        async def finish(work: Work) -> Json:
+            if await work.get(PENDING_OPERATIONS, pending.id) is None:
+                # Somebody else found out first, and what follows is stored.
+                record = await self._store.idempotency(pending.ticket.key) if pending.ticket else None
+                return record.answer if record is not None and record.state == _DONE else None
+            result = await operation.complete(pending, answer, work)
+            self._forget(pending, work, _DONE, result)
+            return result
+
+        result = await self._commits.run(finish, cause=cause)
+        self._attempted.pop(pending.id, None)
+        return result
+
+    async def _withdraw(self, operation: Operation, pending: PendingOperation, cause: Cause) -> None:
+        async def undo(work: Work) -> None:
+            if await work.get(PENDING_OPERATIONS, pending.id) is not None:
+                await operation.withdraw(pending, work)
+                self._forget(pending, work, _VOID, None)
+
+        await self._commits.run(undo, cause=cause)
+        self._attempted.pop(pending.id, None)
+
+    def _forget(self, pending: PendingOperation, work: Work, state: str, result: Json) -> None:
+        work.delete_silently(PENDING_OPERATIONS, pending.id)
+        if pending.ticket is not None:
+            work.remember(self._record(pending.ticket, state, result))
+
+    async def _load(self, identifier: str) -> PendingOperation | None:
+        document = await self._store.get(PENDING_OPERATIONS, identifier)
+        return None if document is None else _from_document(document)
+
+    def _record(self, ticket: Ticket, state: str, answer: Json) -> IdempotencyRecord:
+        return IdempotencyRecord(
+            ticket.key, ticket.request_digest, state, self._clock.now(), worker=self._worker, answer=answer
+        )
+
+    def _is_settled(self, pending: PendingOperation) -> bool:
+        since = self._attempted.get(pending.id)
+        return since is not None and self._clock.monotonic() - since >= self._settle_after.total_seconds()
+
+    def _unknown(self, pending: PendingOperation) -> OutcomeUnknown:
+        facts = {"operation": pending.kind}
+        if pending.ticket is not None and pending.ticket.caller_key:
+            facts["idempotencyKey"] = pending.ticket.caller_key
+        return OutcomeUnknown(
+            "The request was sent and no answer came. Repeat it with the same idempotency key to learn the outcome.",
+            facts=facts,
+            retry_after=self._settle_after,
+        )
+
+
+def _to_document(pending: PendingOperation) -> Document:
+    document: Document = {
+        "id": pending.id,
+        "kind": pending.kind,
+        "createdAt": format_date(pending.created_at),
+        "plan": dict(pending.plan),
+        "wire": pending.wire,
+    }
+    if pending.ticket is not None:
+        document["ticket"] = {
+            "key": pending.ticket.key,
+            "requestDigest": pending.ticket.request_digest,
+            "callerKey": pending.ticket.caller_key,
+        }
+    return document
+
+
+def _from_document(document: Document) -> PendingOperation:
+    ticket = document.get("ticket")
+    return PendingOperation(
+        document["id"],
+        document["kind"],
+        document["wire"],
+        document["plan"],
+        parse_date(document["createdAt"]),
+        Ticket(ticket["key"], ticket["requestDigest"], ticket["callerKey"]) if ticket else None,
+    )
