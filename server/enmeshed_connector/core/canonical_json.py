@@ -32,7 +32,7 @@ MAX_DEPTH = 256
 """How deep arrays and objects may be nested, in both directions. Content of official peers stays below 30."""
 
 MAX_SAFE_INTEGER = 2**53
-"""Up to here every integer is a JavaScript number of its own; past it `dumps` writes the nearest one, as JavaScript does."""
+"""Up to here every integer is a JavaScript number of its own; `dumps` writes the nearest one for what is past it."""
 
 DEFAULT_MAX_BYTES = 32 * 1024 * 1024
 """The largest text that `loads` takes unless told otherwise."""

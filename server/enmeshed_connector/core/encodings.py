@@ -46,11 +46,10 @@ def from_base64url(text: str, field: str) -> bytes:
         data = binascii.a2b_base64(raw, strict_mode=True)
     except (ValueError, UnicodeEncodeError):
         raise _explain_base64(text, field, _BASE64URL_BODY, padded=False) from None
-    # A text with correct padding passes the decoder, and so do trailing bits: only the last group can tell.
-    if remainder == 0:
-        if text.endswith("="):
-            raise WrongPadding(field, "must be base64url without padding")
-    elif not _is_canonical_tail(raw):
+    if text.endswith("="):
+        raise WrongPadding(field, "must be base64url without padding")
+    # The decoder lets trailing bits pass; only the last group can have them.
+    if remainder and not _is_canonical_tail(raw):
         raise TrailingBits(field, "has non-zero trailing bits")
     return data
 
