@@ -1,11 +1,27 @@
 """The network's cryptography over PyNaCl, byte for byte: primitives, containers and what travels encrypted.
 
-Nothing here does I/O, decides policy or persists. Verification raises, secret types print as `<redacted>`.
+Nothing here does I/O, decides policy or persists. Verification raises, secret types print as `<redacted>`. Parsers
+raise `core.malformed.MalformedValue`, which names the field; what cannot be opened or verified raises an error of
+`errors`.
 """
 
 from __future__ import annotations
 
-from .derivation import PasswordProtection, argon2, derive_key, hash_password
+from .challenges import (
+    SignedChallenge,
+    challenge_text,
+    sign_challenge,
+)
+from .datawallet import (
+    open_payload,
+    seal_payload,
+)
+from .derivation import (
+    PasswordProtection,
+    argon2,
+    derive_key,
+    hash_password,
+)
 from .errors import (
     CounterOutOfOrder,
     CounterOutOfRange,
@@ -19,10 +35,95 @@ from .errors import (
     SignatureInvalid,
     UnknownSecretType,
 )
-from .exchange import ExchangeKeypair, ExchangePrivateKey, ExchangePublicKey, ExchangeSecrets, TemplatePublicKey
-from .hashes import HashAlgorithm, check_hash, hash_bytes, hash_text
-from .signatures import Signature, SignatureKeypair, SignatureLabel, SignaturePrivateKey, SignaturePublicKey
-from .states import PublicState, ReceiveState, TransmitState
+from .exchange import (
+    ExchangeKeypair,
+    ExchangePrivateKey,
+    ExchangePublicKey,
+    ExchangeSecrets,
+    TemplatePublicKey,
+)
+from .files import (
+    FileMetadata,
+    SealedFile,
+    open_file,
+    open_metadata,
+    seal_file,
+    seal_metadata,
+)
+from .hashes import (
+    HashAlgorithm,
+    check_hash,
+    hash_bytes,
+    hash_text,
+)
+from .identities import (
+    IdentityKey,
+)
+from .messages import (
+    MessageRecipient,
+    OpenedMessage,
+    SealedMessage,
+    message_text,
+    open_message,
+    open_message_key,
+    open_own_message,
+    seal_message,
+    sign_message,
+)
+from .relationship_contents import (
+    CreationContentCipher,
+    CreationResponseCipher,
+    OpenedCreationContent,
+    creation_text,
+    open_creation,
+    open_response,
+    response_text,
+    seal_creation,
+    seal_response,
+    sign_creation,
+    sign_response,
+)
+from .relationship_secrets import (
+    PublicRequest,
+    PublicResponse,
+    RelationshipSecrets,
+    RelationshipSide,
+    RequestSecrets,
+)
+from .signatures import (
+    Signature,
+    SignatureKeypair,
+    SignatureLabel,
+    SignaturePrivateKey,
+    SignaturePublicKey,
+)
+from .states import (
+    PublicState,
+    ReceiveState,
+    TransmitState,
+)
+from .stored_secrets import (
+    DEVICE_CREDENTIALS,
+    DEVICE_SIGNATURE_KEY,
+    IDENTITY_SIGNATURE_KEY,
+    SHARED_BASE_KEY,
+    SYNCHRONIZATION_KEY,
+    DeviceCredentials,
+    DeviceSharedSecret,
+    Secret,
+    SecretContainer,
+    open_device_secret,
+    open_device_secret_text,
+    open_synchronised_secret,
+    open_synchronised_secret_text,
+    parse_secret,
+    seal_device_secret,
+    seal_synchronised_secret,
+)
+from .streams import (
+    pull_stream,
+    push_stream,
+)
 from .symmetric import (
     Cipher,
     SecretKey,
@@ -34,26 +135,67 @@ from .symmetric import (
     open_text,
     seal_text,
 )
+from .templates import (
+    OpenedTemplate,
+    open_template,
+    seal_template,
+    sign_template,
+    template_text,
+)
+from .tokens import (
+    TokenContent,
+    TokenContentDeviceSharedSecret,
+    TokenContentFile,
+    TokenContentRelationshipTemplate,
+    open_token,
+    open_token_text,
+    parse_token_content,
+    seal_token,
+)
 
 __all__ = [
+    "DEVICE_CREDENTIALS",
+    "DEVICE_SIGNATURE_KEY",
+    "IDENTITY_SIGNATURE_KEY",
+    "SHARED_BASE_KEY",
+    "SYNCHRONIZATION_KEY",
     "Cipher",
     "CounterOutOfOrder",
     "CounterOutOfRange",
     "CounterUsed",
+    "CreationContentCipher",
+    "CreationResponseCipher",
     "DecryptionFailed",
+    "DeviceCredentials",
+    "DeviceSharedSecret",
     "ExchangeKeypair",
     "ExchangePrivateKey",
     "ExchangePublicKey",
     "ExchangeSecrets",
+    "FileMetadata",
     "HashAlgorithm",
     "HashMismatch",
+    "IdentityKey",
     "KeyExchangeFailed",
+    "MessageRecipient",
     "NeitherNonceNorCounter",
     "NonceAndCounter",
+    "OpenedCreationContent",
+    "OpenedMessage",
+    "OpenedTemplate",
     "PasswordProtection",
+    "PublicRequest",
+    "PublicResponse",
     "PublicState",
     "ReceiveState",
     "RecipientMismatch",
+    "RelationshipSecrets",
+    "RelationshipSide",
+    "RequestSecrets",
+    "SealedFile",
+    "SealedMessage",
+    "Secret",
+    "SecretContainer",
     "SecretKey",
     "Signature",
     "SignatureInvalid",
@@ -61,11 +203,18 @@ __all__ = [
     "SignatureLabel",
     "SignaturePrivateKey",
     "SignaturePublicKey",
+    "SignedChallenge",
     "TemplatePublicKey",
+    "TokenContent",
+    "TokenContentDeviceSharedSecret",
+    "TokenContentFile",
+    "TokenContentRelationshipTemplate",
     "TransmitState",
     "UnknownSecretType",
     "argon2",
+    "challenge_text",
     "check_hash",
+    "creation_text",
     "decrypt",
     "decrypt_with_counter",
     "derive_key",
@@ -74,7 +223,44 @@ __all__ = [
     "hash_bytes",
     "hash_password",
     "hash_text",
+    "message_text",
     "nonce_at",
+    "open_creation",
+    "open_device_secret",
+    "open_device_secret_text",
+    "open_file",
+    "open_message",
+    "open_message_key",
+    "open_metadata",
+    "open_own_message",
+    "open_payload",
+    "open_response",
+    "open_synchronised_secret",
+    "open_synchronised_secret_text",
+    "open_template",
     "open_text",
+    "open_token",
+    "open_token_text",
+    "parse_secret",
+    "parse_token_content",
+    "pull_stream",
+    "push_stream",
+    "response_text",
+    "seal_creation",
+    "seal_device_secret",
+    "seal_file",
+    "seal_message",
+    "seal_metadata",
+    "seal_payload",
+    "seal_response",
+    "seal_synchronised_secret",
+    "seal_template",
     "seal_text",
+    "seal_token",
+    "sign_challenge",
+    "sign_creation",
+    "sign_message",
+    "sign_response",
+    "sign_template",
+    "template_text",
 ]
