@@ -185,3 +185,10 @@ class OperationRunning(DomainError):
     """The same operation with the same key is being carried out at this moment."""
 
     reason, code = "OPERATION_RUNNING", Code.ABORTED
+
+
+class TokenEmpty(FailedPrecondition):
+    """The token has no content yet."""
+
+    reason, code = "TOKEN_EMPTY", Code.FAILED_PRECONDITION
+    default_official_code = "error.transport.tokens.emptyToken"
