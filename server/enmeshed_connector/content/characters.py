@@ -1,4 +1,4 @@
-"""The characters that attributes may hold: the Latin letters of DIN SPEC 91379. Source: `spec/content.md` section 16."""
+"""The characters that attributes may hold, the Latin ones of DIN SPEC 91379. Source: `spec/content.md` section 16."""
 
 from __future__ import annotations
 

@@ -14,10 +14,7 @@ from typing import Final
 
 from .code_lists import COUNTRIES
 
-_STRUCTURES: Final[Mapping[str, str]] = MappingProxyType(
-    dict(
-        entry.split(":")
-        for entry in """
+_TABLE: Final = """
     AD:8n12c  AE:19n  AL:8n16c  AO:21n  AT:16n  AX:14n  AZ:4a20c  BA:16n  BE:12n  BF:2c22n  BG:4a6n8c
     BH:4a14c  BI:23n  BJ:2c22n  BL:10n11c2n  BR:23n1a1c  BY:4a4n16c  CF:23n  CG:23n  CH:5n12c  CI:1a23n
     CM:23n  CR:18n  CV:21n  CY:8n16c  CZ:20n  DE:18n  DJ:23n  DK:14n  DO:4a20n  DZ:22n  EE:16n  EG:25n
@@ -30,10 +27,10 @@ _STRUCTURES: Final[Mapping[str, str]] = MappingProxyType(
     RE:10n11c2n  RO:4a16c  RS:18n  RU:14n15c  SA:2n18c  SC:4a20n3a  SD:14n  SE:20n  SI:15n  SK:20n
     SM:1a10n12c  SN:2a22n  SO:19n  ST:21n  SV:4a20n  TD:23n  TF:10n11c2n  TG:2a22n  TL:19n  TN:20n  TR:5n17c
     UA:6n19c  VA:18n  VG:4c16n  WF:10n11c2n  XK:16n  YE:4a4n18c  YT:10n11c2n
-        """.split()
-    )
-)
-"""Country to the structure of what follows country and check digits: n digits, a letters, c either, with their number."""
+"""
+"""Countries, each with the structure of what follows country and check digits: n digits, a letters, c either, counted."""
+
+_STRUCTURES: Final[Mapping[str, str]] = MappingProxyType(dict(entry.split(":") for entry in _TABLE.split()))
 
 _CLASSES: Final = MappingProxyType({"n": "[0-9]", "a": "[A-Z]", "c": "[A-Z0-9]"})
 _ELEMENT: Final = re.compile(r"(\d+)([nac])")
