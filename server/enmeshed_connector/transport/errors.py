@@ -192,3 +192,70 @@ class TokenEmpty(FailedPrecondition):
 
     reason, code = "TOKEN_EMPTY", Code.FAILED_PRECONDITION
     default_official_code = "error.transport.tokens.emptyToken"
+
+
+class RelationshipError(FailedPrecondition):
+    """The base of what a relationship's state does not allow."""
+
+
+class RelationshipExists(RelationshipError):
+    """There is a relationship to this peer that is not over yet."""
+
+    reason, code = "RELATIONSHIP_EXISTS", Code.FAILED_PRECONDITION
+    default_official_code = "error.transport.relationships.relationshipCurrentlyExists"
+
+
+class TemplateExpired(RelationshipError):
+    """The template can no longer be answered; ask for a new one."""
+
+    reason, code = "TEMPLATE_EXPIRED", Code.FAILED_PRECONDITION
+    default_official_code = "error.transport.relationships.relationshipTemplateIsExpired"
+
+
+class NotYetDecomposedByPeer(RelationshipError):
+    """The peer has not yet decomposed a former relationship, or this identity has not at the Backbone."""
+
+    reason, code = "RELATIONSHIP_NOT_YET_DECOMPOSED_BY_PEER", Code.FAILED_PRECONDITION
+    default_official_code = "error.transport.relationships.relationshipNotYetDecomposedByPeer"
+
+
+class TemplateOwnerDeleted(RelationshipError):
+    """The identity that made the template does not exist any more."""
+
+    reason, code = "TEMPLATE_OWNER_DELETED", Code.FAILED_PRECONDITION
+    default_official_code = "error.transport.relationships.deletedOwnerOfRelationshipTemplate"
+
+
+class TemplateOwnerInDeletion(RelationshipError):
+    """The identity that made the template is about to be deleted."""
+
+    reason, code = "TEMPLATE_OWNER_IN_DELETION", Code.FAILED_PRECONDITION
+    default_official_code = "error.transport.relationships.activeIdentityDeletionProcessOfOwnerOfRelationshipTemplate"
+
+
+class WrongRelationshipStatus(RelationshipError):
+    """The relationship's status does not allow this step."""
+
+    reason, code = "WRONG_RELATIONSHIP_STATUS", Code.FAILED_PRECONDITION
+    default_official_code = "error.transport.relationships.wrongRelationshipStatus"
+
+
+class OperationOnlyAllowedForPeer(RelationshipError):
+    """Only the other side of the relationship may take this step now."""
+
+    reason, code = "OPERATION_ONLY_ALLOWED_FOR_PEER", Code.FAILED_PRECONDITION
+    default_official_code = "error.transport.relationships.operationOnlyAllowedForPeer"
+
+
+class ReactivationNotRequested(RelationshipError):
+    """Nobody has asked for this relationship to be reactivated."""
+
+    reason, code = "REACTIVATION_NOT_REQUESTED", Code.FAILED_PRECONDITION
+    default_official_code = "error.transport.relationships.reactivationNotRequested"
+
+
+class ReactivationAlreadyRequested(RelationshipError):
+    """The reactivation was asked for already and is not answered yet."""
+
+    reason, code = "REACTIVATION_ALREADY_REQUESTED", Code.FAILED_PRECONDITION
+    default_official_code = "error.transport.relationships.reactivationAlreadyRequested"

@@ -42,6 +42,8 @@ PENDING_OPERATIONS = "_PendingOperations"
 """Requests to the Backbone that were about to be sent; see `pending.py`."""
 PROCESSED_EVENTS = "_ProcessedEvents"
 """The ids of external events whose consequences are stored, so that none happens twice."""
+ERASURES = "_Erasures"
+"""Subjects whose data must still be erased from the log."""
 FAILED_EVENTS = "_FailedEvents"
 """External events that cannot be processed, for listing and retry."""
 

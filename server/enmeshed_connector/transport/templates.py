@@ -12,26 +12,19 @@ from typing import Any
 
 from enmeshed_connector.backbone.endpoints.templates import BackboneTemplate, NewTemplate, RelationshipTemplates
 from enmeshed_connector.backbone.errors import RecordNotFound
-from enmeshed_connector.core.addresses import Address, check_address, parse_address
-from enmeshed_connector.core.canonical_json import Json, JsonObject, dumps, loads_object, sort_members
+from enmeshed_connector.core.addresses import Address
+from enmeshed_connector.core.canonical_json import Json, JsonObject, sort_members
 from enmeshed_connector.core.dates import format_date
-from enmeshed_connector.core.encodings import from_utf8, to_utf8
+from enmeshed_connector.core.encodings import to_base64url, to_utf8
 from enmeshed_connector.core.ids import TEMPLATE, TEMPLATE_KEY, parse_id
-from enmeshed_connector.core.malformed import MissingValue, NumberOutOfRange, WrongType
+from enmeshed_connector.core.malformed import NumberOutOfRange
 from enmeshed_connector.core.references import RelationshipTemplateReference
 from enmeshed_connector.core.secret_bytes import SecretText
-from enmeshed_connector.crypto import (
-    Cipher,
-    ExchangeKeypair,
-    PasswordProtection,
-    SecretKey,
-    Signature,
-    SignatureInvalid,
-    SignaturePublicKey,
-    TemplatePublicKey,
-    decrypt,
-    encrypt,
-)
+from enmeshed_connector.crypto.derivation import PasswordProtection
+from enmeshed_connector.crypto.exchange import ExchangeKeypair, TemplatePublicKey
+from enmeshed_connector.crypto.identities import IdentityKey
+from enmeshed_connector.crypto.symmetric import SecretKey, encrypt
+from enmeshed_connector.crypto.templates import open_template, sign_template, template_text
 from enmeshed_connector.storage import FilterLike, SortLike
 from enmeshed_connector.transport import events
 from enmeshed_connector.transport.context import AccountContext
@@ -98,22 +91,9 @@ class TemplateController:
         key_id = self._context.ids.new(TEMPLATE_KEY)
         template_key = TemplatePublicKey(keypair.public_key.data, key_id)
         secret_key = SecretKey.generate(self._context.random)
-        text = dumps(
-            {
-                "@type": "RelationshipTemplateContentWrapper",
-                "content": content,
-                "identity": self._context.identity.to_json(),
-                "templateKey": template_key.to_json(verbose=False),
-            }
-        )
-        # The member is called deviceSignature and made with the identity's key: peers verify it with that one.
-        signature = self._context.keys.sign_as_identity(text)
-        signed = {
-            "@type": "RelationshipTemplateSigned",
-            "deviceSignature": signature.to_json(verbose=False),
-            "serializedTemplate": text,
-        }
-        cipher = encrypt(secret_key, to_utf8(dumps(signed)), random=self._context.random)
+        own = IdentityKey(self._context.identity.address, self._context.identity.public_key)
+        signed = sign_template(template_text(content, own, template_key), self._context.keys.identity_key())
+        cipher = encrypt(secret_key, to_utf8(signed), random=self._context.random)
         wire = NewTemplate(
             cipher.to_text().encode(),
             expires_at,
@@ -160,7 +140,7 @@ class TemplateController:
             NoPasswordProvided: It is protected.
             NotIntendedForYou: It is for another identity; nothing was asked.
             RecordNotFound: Unknown, expired, deleted, or the password is wrong.
-            SignatureNotValid: It was not made by the identity that it names.
+            SignatureInvalid, SignatureNotValid: It was not made by the identity that it names.
             BackboneError: The Backbone refuses, or is away.
         """
         password = password_for(reference, password)
@@ -241,45 +221,29 @@ class TemplateController:
     ) -> Document:
         """Returns the document of a template that was just received, its signature checked."""
         key = SecretKey(reference.key)
-        plain = decrypt(key, Cipher.from_text(received.content, "content"))
-        signed = loads_object(from_utf8(plain, "content"), field="content")
-        text = _text(signed, "serializedTemplate")
-        inner = loads_object(text, field="serializedTemplate")
-        identity = _object(inner, "identity")
-        public_key = SignaturePublicKey.from_json(identity.get("publicKey"), "identity.publicKey")
-        try:
-            public_key.verify(to_utf8(text), Signature.from_json(signed.get("deviceSignature"), "deviceSignature"))
-        except SignatureInvalid:
-            raise SignatureNotValid(
-                f"The signature of template {reference.id} is not valid.", facts={"id": reference.id}
-            ) from None
-        address = parse_address(_text(identity, "address"), "identity.address")
-        if address != received.created_by:
+        opened = open_template(to_base64url(received.content), key)
+        if opened.identity.address != received.created_by:
             raise SignatureNotValid(
                 f"Template {reference.id} names another identity than the one that made it.",
                 facts={"id": reference.id},
             )
-        check_address(address, host=self._context.settings.host_of_addresses, public_key=public_key.data)
-        template_key = TemplatePublicKey.from_json(inner.get("templateKey"), "templateKey")
-        if "content" not in inner:
-            raise MissingValue("content", "is missing in the template")
         protection = reference.password_protection
         return sort_members(
             without_unset(
                 **{"@type": "RelationshipTemplate"},
-                content=inner["content"],
+                content=opened.content,
                 createdAt=format_date(received.created_at),
                 createdBy=received.created_by,
                 createdByDevice=received.created_by_device,
                 expiresAt=None if received.expires_at is None else format_date(received.expires_at),
                 forIdentity=received.for_identity,
                 id=received.id,
-                identity={"address": address, "publicKey": public_key.to_json(verbose=False)},
+                identity=opened.identity.to_json(verbose=False),
                 isOwn=self._context.is_own_address(received.created_by),
                 maxNumberOfAllocations=received.max_number_of_allocations,
                 passwordProtection=None if protection is None or password is None else local_form(password, protection),
                 secretKey=key.to_json(verbose=False),
-                templateKey=template_key.to_json(verbose=False),
+                templateKey=opened.template_key.to_json(verbose=False),
             )
         )
 
@@ -316,17 +280,3 @@ class _AllocationsExhausted(ExternalEventProcessor):
         template = await work.get(TEMPLATES, payload_text(event, "relationshipTemplateId"))
         if template is not None:
             work.publish(events.RELATIONSHIP_TEMPLATE_ALLOCATIONS_EXHAUSTED, template)
-
-
-def _object(members: JsonObject, name: str) -> JsonObject:
-    value = members.get(name)
-    if not isinstance(value, dict):
-        raise WrongType(name, "must be an object")
-    return value
-
-
-def _text(members: JsonObject, name: str) -> str:
-    value = members.get(name)
-    if not isinstance(value, str):
-        raise WrongType(name, "must be text")
-    return value
