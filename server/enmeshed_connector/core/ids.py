@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, NewType, TypeVar, cast
 
-from .malformed import WrongAlphabet, WrongLength, WrongPrefix, WrongType
+from .malformed import WrongAlphabet, WrongForm, WrongLength, WrongPrefix, WrongType
 
 ID_LENGTH = 20
 """Characters of an id, prefix included."""
@@ -114,12 +114,18 @@ def parse_id(kind: IdKind[T], text: str, field: str = "id") -> T:
     return cast(T, text)
 
 
-def contains_id(prefix: str, text: str) -> bool:
-    """Returns whether the text holds an id with this prefix anywhere: the loose check that official peers make.
+def find_id(prefix: str, text: str, field: str = "id") -> str:
+    """Returns the first id with this prefix anywhere in the text: the loose check that official peers make.
 
     Use `parse_id` for whatever is stored or sent on.
+
+    Raises:
+        WrongForm: The text holds no such id.
     """
-    return re.search(f"{re.escape(prefix)}[A-Za-z0-9]{{{ID_LENGTH - len(prefix)}}}", text) is not None
+    match = re.search(f"{re.escape(prefix)}[A-Za-z0-9]{{{ID_LENGTH - len(prefix)}}}", text)
+    if match is None:
+        raise WrongForm(field, f"must hold an id that begins with {prefix}")
+    return match[0]
 
 
 class IdMaker:

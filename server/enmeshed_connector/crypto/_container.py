@@ -25,6 +25,7 @@ class Container:
     __slots__ = ()
 
     type_name: ClassVar[str]
+    field_name: ClassVar[str] = ""
     type_comes_first: ClassVar[bool] = False
     max_text_bytes: ClassVar[int] = MAX_CONTAINER_BYTES
 
@@ -57,12 +58,12 @@ class Container:
 
         Args:
             value: The parsed JSON; must be an object.
-            field: The path of the value, for errors; the class's name unless given.
+            field: The path of the value, for errors; a name of the class unless given.
 
         Raises:
             MalformedValue: A member is missing or wrong; the subclass and the field tell.
         """
-        path = field or cls.type_name
+        path = field or cls.field_name or cls.type_name
         if not isinstance(value, dict):
             raise WrongType(path, "must be a JSON object")
         return cls._read(value, path)
@@ -74,7 +75,7 @@ class Container:
         Raises:
             MalformedValue: It is over the size of the class, no JSON object, or a member is wrong.
         """
-        path = field or cls.type_name
+        path = field or cls.field_name or cls.type_name
         return cls._read(loads_object(text, field=path, max_bytes=cls.max_text_bytes), path)
 
     @classmethod
@@ -84,7 +85,7 @@ class Container:
         Raises:
             MalformedValue: It is over the size of the class, no base64url without padding, or as `from_text`.
         """
-        path = field or cls.type_name
+        path = field or cls.field_name or cls.type_name
         if not isinstance(text, str):
             raise WrongType(path, "must be a base64url text")
         if len(text) > cls.max_text_bytes * 4 // 3 + 4:

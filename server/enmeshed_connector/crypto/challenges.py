@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from enmeshed_connector.core.canonical_json import Json, JsonObject, dumps, sort_members
+from enmeshed_connector.core.encodings import to_utf8
 
 from ._container import Container, read_text
 from .signatures import Signature, SignatureLabel, SignaturePrivateKey, SignaturePublicKey
@@ -23,7 +24,7 @@ class SignedChallenge(Container):
 
     def verify(self, public_key: SignaturePublicKey) -> None:
         """Returns when the key signed exactly this text; raises SignatureInvalid otherwise."""
-        public_key.verify(self.challenge.encode("utf-8", "surrogatepass"), self.signature)
+        public_key.verify(to_utf8(self.challenge), self.signature)
 
     def _members(self) -> JsonObject:
         return {"challenge": self.challenge, "signature": self.signature.to_base64()}
@@ -51,4 +52,4 @@ def sign_challenge(
     Raises:
         WrongLength: The text is empty.
     """
-    return SignedChallenge(text, private_key.sign(text.encode("utf-8"), label))
+    return SignedChallenge(text, private_key.sign(to_utf8(text), label))

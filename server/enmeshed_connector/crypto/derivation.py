@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from nacl.bindings import crypto_pwhash_alg
 from nacl.exceptions import CryptoError
 
-from enmeshed_connector.core.encodings import to_base64
+from enmeshed_connector.core.encodings import to_base64, to_utf8
 from enmeshed_connector.core.malformed import NumberOutOfRange, UnknownAlgorithm, WrongForm, WrongLength
 from enmeshed_connector.core.references import SharedPasswordProtection
 from enmeshed_connector.core.secret_bytes import SecretText
@@ -115,7 +115,6 @@ def hash_password(password: str | SecretText, salt: bytes) -> str:
 
     Raises:
         WrongLength: The salt has not 16 bytes.
-        MalformedText: The password holds lone surrogates.
     """
     return to_base64(argon2(_password_bytes(password), salt))
 
@@ -163,6 +162,4 @@ class PasswordProtection:
 
 
 def _password_bytes(password: str | SecretText) -> bytes:
-    if isinstance(password, SecretText):
-        return password.reveal()
-    return SecretText(password).reveal()
+    return to_utf8(password.reveal_text() if isinstance(password, SecretText) else password)

@@ -10,7 +10,7 @@ from datetime import datetime
 from enmeshed_connector.core.addresses import Address
 from enmeshed_connector.core.canonical_json import Json, JsonObject, dumps, loads_object
 from enmeshed_connector.core.dates import format_date
-from enmeshed_connector.core.encodings import from_utf8
+from enmeshed_connector.core.encodings import from_utf8, to_utf8
 from enmeshed_connector.core.malformed import WrongType
 from enmeshed_connector.core.references import FileReference
 
@@ -72,7 +72,7 @@ def message_text(
 
 def sign_message(text: str, recipients: Iterable[MessageRecipient]) -> str:
     """Returns the signed message as text: one signature per recipient, each by the key of that relationship."""
-    message = text.encode("utf-8")
+    message = to_utf8(text)
     return dumps(
         {
             "@type": "MessageSigned",
@@ -155,7 +155,7 @@ def open_message(
     text = read_text(signed, "message", "message", "message")
     signature = _signature_for(own_address, signed)
     try:
-        secrets.verify_peer(text.encode("utf-8", "surrogatepass"), signature)
+        secrets.verify_peer(to_utf8(text), signature)
     except SignatureInvalid:
         raise SignatureInvalid("the signature of the message is not valid", official_code=_SIGNATURE_CODE) from None
     members = loads_object(text, field="message.message", max_bytes=MAX_CIPHERTEXT_LENGTH)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from enmeshed_connector.core.canonical_json import Json, JsonObject, dumps, loads_object
-from enmeshed_connector.core.encodings import from_utf8
+from enmeshed_connector.core.encodings import from_utf8, to_utf8
 from enmeshed_connector.core.ids import RELATIONSHIP, TEMPLATE, RelationshipId, TemplateId, parse_id
 from enmeshed_connector.core.malformed import Mismatch
 
@@ -114,7 +114,7 @@ def seal_creation(
     random: RandomSource = os.urandom,
 ) -> CreationContentCipher:
     """Returns the creation content signed by device and relationship key and encrypted with the request key."""
-    signed = sign_creation(text, device_key, secrets).encode("utf-8")
+    signed = to_utf8(sign_creation(text, device_key, secrets))
     return CreationContentCipher(
         encrypt(secrets.request_key, signed, nonce=nonce, random=random), secrets.public_request()
     )
@@ -164,7 +164,7 @@ def seal_response(
     Raises:
         CounterUsed: The counter was used before with this channel; nothing was encrypted.
     """
-    signed = sign_response(text, device_key, secrets).encode("utf-8")
+    signed = to_utf8(sign_response(text, device_key, secrets))
     return CreationResponseCipher(secrets.encrypt(signed, counter=counter), secrets.public_response())
 
 
@@ -197,7 +197,7 @@ def open_response(sealed: CreationResponseCipher, secrets: RelationshipSecrets, 
 
 
 def _sign(text: str, name: str, device_key: SignaturePrivateKey, secrets: RequestSecrets | RelationshipSecrets) -> str:
-    message = text.encode("utf-8")
+    message = to_utf8(text)
     return dumps(
         {
             "deviceSignature": device_key.sign(message, SignatureLabel.IDENTITY).to_json(verbose=False),
@@ -213,5 +213,5 @@ def _verified_text(plaintext: bytes, name: str, signer: SignaturePublicKey, fiel
     signature = Signature.from_json(
         required(signed, "relationshipSignature", "relationshipSignature", field), f"{field}.relationshipSignature"
     )
-    signer.verify(text.encode("utf-8", "surrogatepass"), signature)
+    signer.verify(to_utf8(text), signature)
     return text

@@ -17,7 +17,7 @@ from nacl.bindings import (
 from nacl.exceptions import CryptoError
 
 from enmeshed_connector.core.canonical_json import JsonObject
-from enmeshed_connector.core.encodings import from_base64url, from_utf8, to_base64url
+from enmeshed_connector.core.encodings import from_base64url, from_utf8, to_base64url, to_utf8
 from enmeshed_connector.core.malformed import MissingValue, TooLarge, WrongLength, WrongType
 from enmeshed_connector.core.secret_bytes import SecretBytes
 
@@ -74,6 +74,7 @@ class Cipher(Container):
     __slots__ = ("ciphertext", "counter", "nonce")
 
     type_name: ClassVar[str] = "CryptoCipher"
+    field_name: ClassVar[str] = "cipher"
     max_text_bytes: ClassVar[int] = MAX_CIPHERTEXT_LENGTH // 3 * 4 + 4096
 
     ciphertext: bytes
@@ -83,8 +84,10 @@ class Cipher(Container):
     counter: int | None
     """0 to 4294967295, or None with a nonce."""
 
-    def __init__(self, ciphertext: bytes, *, nonce: bytes | None = None, counter: int | None = None) -> None:
-        """Takes the parts; exactly one of nonce and counter.
+    def __init__(
+        self, ciphertext: bytes, *, nonce: bytes | None = None, counter: int | None = None, field: str = "cipher"
+    ) -> None:
+        """Takes the parts; exactly one of nonce and counter. Errors name paths below `field`.
 
         Raises:
             NonceAndCounter: Both are given.
@@ -95,18 +98,18 @@ class Cipher(Container):
         if nonce is None:
             if counter is None:
                 raise NeitherNonceNorCounter(
-                    "cipher", "needs nnc or cnt", official_code="error.crypto.validation.noNonceNorCounter"
+                    field, "needs nnc or cnt", official_code="error.crypto.validation.noNonceNorCounter"
                 )
-            check_counter(counter, "cipher.cnt")
+            check_counter(counter, f"{field}.cnt")
         elif counter is not None:
             raise NonceAndCounter(
-                "cipher", "has both nnc and cnt", official_code="error.crypto.validation.nonceAndCounter"
+                field, "has both nnc and cnt", official_code="error.crypto.validation.nonceAndCounter"
             )
         elif len(nonce) != NONCE_LENGTH:
-            raise WrongLength("cipher.nnc", f"must have {NONCE_LENGTH} bytes", official_code=_NONCE_CODE)
+            raise WrongLength(f"{field}.nnc", f"must have {NONCE_LENGTH} bytes", official_code=_NONCE_CODE)
         if not MIN_CIPHERTEXT_LENGTH <= len(ciphertext) <= MAX_CIPHERTEXT_LENGTH:
             raise WrongLength(
-                "cipher.cph", "must have 2 bytes at least and 100 MiB at most", official_code=_BUFFER_CODE
+                f"{field}.cph", "must have 2 bytes at least and 100 MiB at most", official_code=_BUFFER_CODE
             )
         self.ciphertext = ciphertext
         self.nonce = nonce
@@ -153,7 +156,7 @@ class Cipher(Container):
             nonce = (
                 b"" if counter is not None else read_bytes(members, "nnc", "nonce", field, NONCE_LENGTH, _BUFFER_CODE)
             )
-        return cls(from_base64url(text, f"{field}.cph"), nonce=nonce, counter=counter)
+        return cls(from_base64url(text, f"{field}.cph"), nonce=nonce, counter=counter, field=field)
 
 
 def check_counter(counter: int, field: str = "counter") -> int:
@@ -244,10 +247,9 @@ def seal_text(key: SecretKey, text: str, *, nonce: bytes | None = None, random: 
     """Returns the wire form of an encrypted text: base64url of the verbose cipher.
 
     Raises:
-        UnicodeEncodeError: The text holds lone surrogates; JSON from `canonical_json` never does.
         WrongLength: As `encrypt`.
     """
-    return encrypt(key, text.encode("utf-8"), nonce=nonce, random=random).to_base64()
+    return encrypt(key, to_utf8(text), nonce=nonce, random=random).to_base64()
 
 
 def open_text(key: SecretKey, wire: str, field: str = "cipher") -> str:

@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass
 
 from enmeshed_connector.core.canonical_json import Json, dumps, loads_object
+from enmeshed_connector.core.encodings import to_utf8
 
 from ._container import RandomSource, read_text, required
 from .exchange import TemplatePublicKey
@@ -48,7 +49,7 @@ def template_text(content: Json, identity: IdentityKey, template_key: TemplatePu
 
 def sign_template(text: str, identity_key: SignaturePrivateKey) -> str:
     """Returns the signed template as text. The member is called deviceSignature, and the identity key makes it."""
-    signature = identity_key.sign(text.encode("utf-8"), SignatureLabel.IDENTITY)
+    signature = identity_key.sign(to_utf8(text), SignatureLabel.IDENTITY)
     return dumps(
         {
             "@type": "RelationshipTemplateSigned",
@@ -88,7 +89,7 @@ def open_template(wire: str, key: SecretKey) -> OpenedTemplate:
     )
     members = loads_object(text, field="template.serializedTemplate", max_bytes=MAX_CIPHERTEXT_LENGTH)
     identity = IdentityKey.from_json(required(members, "identity", "identity", "template"), "template.identity")
-    identity.public_key.verify(text.encode("utf-8", "surrogatepass"), signature)
+    identity.public_key.verify(to_utf8(text), signature)
     identity.check_binding("template.identity")
     template_key = TemplatePublicKey.from_json(
         required(members, "templateKey", "templateKey", "template"), "template.templateKey"
