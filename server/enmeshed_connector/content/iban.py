@@ -28,7 +28,7 @@ _TABLE: Final = """
     SM:1a10n12c  SN:2a22n  SO:19n  ST:21n  SV:4a20n  TD:23n  TF:10n11c2n  TG:2a22n  TL:19n  TN:20n  TR:5n17c
     UA:6n19c  VA:18n  VG:4c16n  WF:10n11c2n  XK:16n  YE:4a4n18c  YT:10n11c2n
 """
-"""Countries, each with the structure of what follows country and check digits: n digits, a letters, c either, counted."""
+"""Countries, each with the structure of what follows country and check digits: n digits, a letters, c either."""
 
 _STRUCTURES: Final[Mapping[str, str]] = MappingProxyType(dict(entry.split(":") for entry in _TABLE.split()))
 
