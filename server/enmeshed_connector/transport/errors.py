@@ -259,3 +259,45 @@ class ReactivationAlreadyRequested(RelationshipError):
 
     reason, code = "REACTIVATION_ALREADY_REQUESTED", Code.FAILED_PRECONDITION
     default_official_code = "error.transport.relationships.reactivationAlreadyRequested"
+
+
+class RelationshipNotActive(FailedPrecondition):
+    """A recipient has no relationship with this identity that messages can go through."""
+
+    reason, code = "RELATIONSHIP_NOT_ACTIVE", Code.FAILED_PRECONDITION
+    default_official_code = "error.transport.messages.hasNeitherActiveNorTerminatedRelationship"
+
+
+class PeerDeleted(FailedPrecondition):
+    """A recipient's identity was deleted."""
+
+    reason, code = "PEER_DELETED", Code.FAILED_PRECONDITION
+    default_official_code = "error.transport.messages.peerIsDeleted"
+
+
+class FileNotInMessage(NotFound):
+    """The file is not attached to this message."""
+
+    reason, code = "FILE_NOT_IN_MESSAGE", Code.NOT_FOUND
+    default_official_code = "error.runtime.messages.fileNotFoundInMessage"
+
+
+class FileTooLarge(InvalidArgument):
+    """The file is larger than the network takes."""
+
+    reason, code = "FILE_TOO_LARGE", Code.INVALID_ARGUMENT
+    default_official_code = "error.transport.files.maxFileSizeExceeded"
+
+
+class FileOwnershipLocked(FailedPrecondition):
+    """The ownership token is wrong, or somebody else gave a wrong one before: the owner must make a new token."""
+
+    reason, code = "FILE_OWNERSHIP_LOCKED", Code.FAILED_PRECONDITION
+    default_official_code = "error.platform.forbidden"
+
+
+class NotOwnedByYou(FailedPrecondition):
+    """Only the owner may do this."""
+
+    reason, code = "NOT_OWNED_BY_YOU", Code.FAILED_PRECONDITION
+    default_official_code = "error.platform.forbidden"

@@ -27,3 +27,7 @@ RELATIONSHIP_TEMPLATE_ALLOCATIONS_EXHAUSTED: Final = "transport.relationshipTemp
 
 EXTERNAL_EVENT_FAILED: Final = "connector.externalEventFailed"
 """Ours: an external event cannot be processed and was set aside; the data is its public record."""
+FILE_STORED: Final = "connector.fileStored"
+"""Ours: a file was uploaded, or its metadata were loaded."""
+FILE_DELETED: Final = "connector.fileDeleted"
+"""Ours: a file was removed here."""

@@ -221,7 +221,8 @@ class RelationshipController:
     async def decompose(
         self, relationship_id: str, *, ticket: Ticket | None = None, cause: Cause = LOCAL_CAUSE
     ) -> None:
-        """Leaves a relationship for good, and removes what came through it: messages, templates, tokens, data of events.
+        """Leaves a relationship for good, and removes what came through it: messages, templates, tokens, data of
+        events.
 
         Raises:
             RecordMissing: There is no such relationship.
@@ -244,7 +245,8 @@ class RelationshipController:
         await self.finish_erasures()
 
     async def finish_erasures(self) -> None:
-        """Erases what the log still holds of decomposed relationships; also at start, as a process may have died before it.
+        """Erases what the log still holds of decomposed relationships; also at start, as a process may have died before
+        it.
 
         Raises:
             StorageUnavailable: The database is away; what is left is erased by a later call.
