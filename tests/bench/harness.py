@@ -42,7 +42,7 @@ class Row:
     """One figure of a suite."""
 
     name: str
-    values: Mapping[str, float | int | str]
+    values: Mapping[str, float | str]
     """By column; numbers as they are, with the unit in the column's name."""
     aim: str | None = None
     """The figure that is aimed at, in words."""
@@ -59,9 +59,7 @@ class Report:
     rows: list[Row] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
-    def add(
-        self, name: str, *, aim: str | None = None, is_met: bool | None = None, **values: float | int | str
-    ) -> None:
+    def add(self, name: str, *, aim: str | None = None, is_met: bool | None = None, **values: float | str) -> None:
         """Adds a row; keyword arguments become its columns."""
         self.rows.append(Row(name, values, aim, is_met))
 
@@ -170,11 +168,11 @@ def _batch(call: Callable[[], object], count: int) -> float:
 
 
 def _cell(value: float | str | None) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, float):
-        return f"{value:,.3g}" if abs(value) < 100 else f"{value:,.0f}"
-    return f"{value:,}" if isinstance(value, int) else value
+    if value is None or isinstance(value, str):
+        return value or ""
+    if float(value).is_integer():
+        return f"{value:,.0f}"
+    return f"{value:,.3g}" if abs(value) < 100 else f"{value:,.0f}"
 
 
 def _machine_line() -> str:
