@@ -17,6 +17,7 @@ from enmeshed_connector.transport.counters import MessageKeyCounters
 from enmeshed_connector.transport.keys import KeyRing, OwnDevice, OwnIdentity
 from enmeshed_connector.transport.pending import Outbox
 from enmeshed_connector.transport.secrets import SecretStore
+from enmeshed_connector.transport.slots import KeySlots
 from enmeshed_connector.transport.work import Commits
 
 RandomSource = Callable[[int], bytes]
@@ -115,6 +116,8 @@ class AccountContext:
     """The secrets of templates and relationships, shared by all devices."""
     counters: MessageKeyCounters
     """Counters for transmit states."""
+    slots: KeySlots
+    """The range in which this device counts."""
     locks: KeyedLocks = field(default_factory=KeyedLocks)
 
     def is_own_address(self, address: str) -> bool:

@@ -37,6 +37,7 @@ from enmeshed_connector.backbone.errors import (
 )
 from enmeshed_connector.core.errors import Code, DomainError
 from enmeshed_connector.core.malformed import MissingValue, WrongType
+from enmeshed_connector.storage import StoreCorrupt
 from enmeshed_connector.transport.errors import ExternalEventTypeUnknown
 from enmeshed_connector.transport.work import Work
 
@@ -113,13 +114,17 @@ class ProcessorTable:
                 raise ValueError(f"external event {processor.type} has a processor already")
             self._by_type[processor.type] = processor
 
+    def find(self, event_type: str) -> ExternalEventProcessor | None:
+        """Returns the processor of a type, None when there is none."""
+        return self._by_type.get(event_type)
+
     def processor_for(self, event_type: str) -> ExternalEventProcessor:
         """Returns the processor of a type.
 
         Raises:
             ExternalEventTypeUnknown: There is none.
         """
-        processor = self._by_type.get(event_type)
+        processor = self.find(event_type)
         if processor is None:
             raise ExternalEventTypeUnknown(
                 "There is no processor for external events of this type.", facts={"type": event_type[:100]}
@@ -145,7 +150,7 @@ def is_transient(error: BaseException) -> bool:
     """Tells whether the same event may well be processed later, since only something around it is in the way."""
     if isinstance(error, asyncio.CancelledError | TimeoutError | OSError | MemoryError):
         return True
-    if isinstance(error, AuthenticationFailed | BackboneUnauthorized):
+    if isinstance(error, AuthenticationFailed | BackboneUnauthorized | StoreCorrupt):
         return True
     if isinstance(error, AnswerTooLarge):
         # It will be as large the next time.

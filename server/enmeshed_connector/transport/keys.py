@@ -72,3 +72,5 @@ class OwnDevice:
 
     id: DeviceId
     username: str
+    is_first: bool = False
+    """Whether this is the device that the identity was made with."""

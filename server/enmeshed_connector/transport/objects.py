@@ -32,6 +32,8 @@ SETTINGS = "Settings"
 
 ACCOUNT_INFO = "AccountInfo"
 """Map: `device`, `identity`, `baseKey`, `secret_lastnonce`; of ours `_registration`, `_keySlot`."""
+RESTORED = "_restored"
+"""Entry of `AccountInfo`: this database is older than what this device did, so it was restored from a backup."""
 DEVICE_SECRETS = "DeviceSecrets"
 """Map: secret name to container (transport.md, section 9.1). Never synchronised."""
 SYNC_INFO = "SyncInfo"

@@ -1,0 +1,127 @@
+"""External events that cannot be processed: kept with their error, for listing and retry."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from enmeshed_connector.core.dates import format_date, parse_date
+from enmeshed_connector.core.errors import DomainError
+from enmeshed_connector.storage import InvalidDocument, Keyset, Store
+from enmeshed_connector.transport import events
+from enmeshed_connector.transport.errors import RecordMissing
+from enmeshed_connector.transport.external_events import ExternalEvent, ProcessorTable, error_code_of
+from enmeshed_connector.transport.objects import FAILED_EVENTS, Document
+from enmeshed_connector.transport.work import Cause, Commits, Origin, Work
+
+
+@dataclass(frozen=True)
+class FailedEvent:
+    """One event that was set aside."""
+
+    event: ExternalEvent
+    error_code: str
+    """What the Backbone was told."""
+    reason: str
+    """The reason of the error, or the class of an unexpected one."""
+    failures: int
+    """How often it failed here, retries included. The Backbone delivers it three times at most."""
+    first_failed_at: str
+    last_failed_at: str
+
+
+class FailedEvents:
+    """The repository of `_FailedEvents`, and the retry."""
+
+    def __init__(self, store: Store, commits: Commits, processors: ProcessorTable) -> None:
+        """Takes the account's store, its commits, and who processes events."""
+        self._store = store
+        self._commits = commits
+        self._processors = processors
+
+    async def of_run(self, run_id: str) -> dict[str, str]:
+        """Returns the error codes of the events that failed in a run, by event id."""
+        return {
+            document["id"]: document["errorCode"]
+            for document in await self._store.find(FAILED_EVENTS, {"runId": run_id})
+        }
+
+    async def list(self, *, limit: int = 100, after: Keyset | None = None) -> tuple[list[FailedEvent], Keyset | None]:
+        """Returns one page of failed events by id, and where the next page starts (None at the end)."""
+        documents = await self._store.find(FAILED_EVENTS, limit=limit + 1, after=after)
+        page = documents[:limit]
+        next_page = Keyset((), page[-1]["id"]) if len(documents) > limit else None
+        return [_from_document(document) for document in page], next_page
+
+    async def set_aside(self, event: ExternalEvent, error: Exception, run_id: str | None) -> str:
+        """Keeps an event that failed, publishes that it did, and returns the code to report."""
+        code = error_code_of(error)
+
+        async def keep(work: Work, payload: Mapping[str, Any]) -> None:
+            before = await work.get(FAILED_EVENTS, event.id)
+            document: Document = {
+                "id": event.id,
+                "type": event.type,
+                "index": event.index,
+                "createdAt": format_date(event.created_at),
+                "payload": dict(payload),
+                "syncErrorCount": event.sync_error_count,
+                "errorCode": code,
+                "reason": error.reason if isinstance(error, DomainError) else type(error).__name__,
+                "failures": (before or {}).get("failures", 0) + 1,
+                "firstFailedAt": (before or {}).get("firstFailedAt", work.now),
+                "lastFailedAt": work.now,
+            }
+            if run_id is not None:
+                document["runId"] = run_id
+            work.store_silently(FAILED_EVENTS, document)
+            work.publish(events.EXTERNAL_EVENT_FAILED, document)
+
+        try:
+            await self._commits.run(lambda work: keep(work, event.payload), cause=Cause(Origin.EXTERNAL))
+        except InvalidDocument:
+            # The payload itself is nonsense that no database takes.
+            await self._commits.run(lambda work: keep(work, {}), cause=Cause(Origin.EXTERNAL))
+        return code
+
+    async def retry(self, event_id: str) -> None:
+        """Processes a failed event again; it is forgotten when that works.
+
+        Raises:
+            RecordMissing: There is no such failed event.
+            DomainError: What is still wrong with it, or what is in the way for now.
+        """
+        document = await self._store.get(FAILED_EVENTS, event_id)
+        if document is None:
+            raise RecordMissing("failed event", event_id)
+        event = _from_document(document).event
+
+        async def attempt(work: Work) -> None:
+            await self._processors.processor_for(event.type).process(event, None, work)
+            self.forget(work, event_id)
+
+        await self._commits.run(attempt, cause=Cause(Origin.EXTERNAL))
+
+    def forget(self, work: Work, event_id: str) -> None:
+        """Removes an event that was processed after all."""
+        work.delete_silently(FAILED_EVENTS, event_id)
+
+
+def _from_document(document: Document) -> FailedEvent:
+    event = ExternalEvent(
+        id=document["id"],
+        type=document["type"],
+        index=document["index"],
+        created_at=parse_date(document["createdAt"]),
+        sync_error_count=document["syncErrorCount"],
+        payload=document["payload"],
+    )
+    return FailedEvent(
+        event,
+        document["errorCode"],
+        document["reason"],
+        document["failures"],
+        document["firstFailedAt"],
+        document["lastFailedAt"],
+    )

@@ -1,0 +1,231 @@
+"""Syncs: the entry to datawallet and external events, and what one sync brought.
+
+Source: transport.md, section 12.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import structlog
+
+from enmeshed_connector.core.errors import DomainError
+from enmeshed_connector.transport import events
+from enmeshed_connector.transport.context import AccountContext
+from enmeshed_connector.transport.datawallet import Datawallet
+from enmeshed_connector.transport.errors import DatawalletDisabled
+from enmeshed_connector.transport.external_events import ProcessorTable
+from enmeshed_connector.transport.failed_events import FailedEvents
+from enmeshed_connector.transport.objects import ACCOUNT_INFO, DEVICES, SynchronizedCollections
+from enmeshed_connector.transport.snapshot import Snapshot
+from enmeshed_connector.transport.sync_runs import RunEngine, RunOutcome
+from enmeshed_connector.transport.sync_state import EVERYTHING_TIME, SyncState, SyncTimes
+from enmeshed_connector.transport.work import Work
+
+
+class SyncMode(enum.Enum):
+    """How much a sync does."""
+
+    DATAWALLET = "DATAWALLET"
+    """Only what devices of the own identity tell each other."""
+    EVERYTHING = "EVERYTHING"
+    """External events, and the datawallet."""
+
+
+@dataclass(frozen=True)
+class SyncResult:
+    """What one sync changed here."""
+
+    changed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """The ids of documents that external events changed, by collection (`Messages`, `Relationships`, …), in order."""
+    datawallet_changed: tuple[str, ...] = ()
+    """The ids of objects that other devices of the identity changed."""
+    failed_events: tuple[str, ...] = ()
+    """The ids of external events that cannot be processed; see `FailedEvents`."""
+
+
+@dataclass
+class _Collected:
+    changed: dict[str, dict[str, None]] = field(default_factory=dict)
+    datawallet_changed: dict[str, None] = field(default_factory=dict)
+    failed_events: dict[str, None] = field(default_factory=dict)
+
+    def result(self) -> SyncResult:
+        return SyncResult(
+            {collection: tuple(ids) for collection, ids in self.changed.items()},
+            tuple(self.datawallet_changed),
+            tuple(self.failed_events),
+        )
+
+
+class SyncController:
+    """Runs one sync at a time for its account.
+
+    Only the account's worker syncs (architecture.md, decision 7); other replicas ask it to.
+    """
+
+    def __init__(
+        self, context: AccountContext, processors: ProcessorTable, collections: SynchronizedCollections
+    ) -> None:
+        """Takes the account, who deals with its external events, and what its datawallet holds."""
+        self._context = context
+        self._state = SyncState(context.store)
+        self._datawallet = Datawallet(context, self._state)
+        self._snapshot = Snapshot(context, collections)
+        self.failed_events = FailedEvents(context.store, context.commits, processors)
+        self._runs = RunEngine(context, self._state, self._datawallet, processors, self.failed_events)
+        self._running: tuple[SyncMode, asyncio.Future[SyncResult]] | None = None
+        self._logger = structlog.get_logger(__name__).bind(account=context.account)
+
+    async def sync(self, mode: SyncMode = SyncMode.EVERYTHING) -> SyncResult:
+        """Syncs, or joins the sync that is running when that does all that is asked for.
+
+        Raises:
+            SyncRunningElsewhere: Another device of the identity is syncing; it ends within seconds.
+            DatawalletVersionTooLow: Another device upgraded the datawallet.
+            BackboneError: The Backbone is away. What was done before is durable, the rest is done by the next sync.
+        """
+        while self._running is not None:
+            running_mode, future = self._running
+            covers = running_mode is mode or running_mode is SyncMode.EVERYTHING
+            try:
+                # Whoever runs it may be cancelled; that must not be taken for the end of this caller.
+                result = await asyncio.shield(future)
+            except asyncio.CancelledError:
+                if not future.cancelled():
+                    raise
+            except Exception:
+                if covers:
+                    raise
+            else:
+                if covers:
+                    return result
+        future = asyncio.get_running_loop().create_future()
+        self._running = (mode, future)
+        try:
+            result = await self._sync(mode)
+        except BaseException as error:
+            if isinstance(error, Exception):
+                future.set_exception(error)
+                # Seen by nobody when nobody joined.
+                future.exception()
+            else:
+                future.cancel()
+            raise
+        else:
+            future.set_result(result)
+            return result
+        finally:
+            self._running = None
+
+    async def times(self) -> SyncTimes:
+        """Returns when syncs were last completed."""
+        return await self._state.times()
+
+    async def complete_setup(self) -> None:
+        """Does what is left of making or onboarding the account: its datawallet exists afterwards. Safe to repeat.
+
+        Raises:
+            SyncRunningElsewhere: Another device is in a sync run that does not end.
+            BackboneError: The Backbone is away; repeating goes on where it ended.
+        """
+        if await self._state.run() is not None:
+            await self._runs.run()
+        await self._ensure_version()
+
+    async def require_datawallet(self) -> None:
+        """Returns when data is shared among devices.
+
+        Raises:
+            DatawalletDisabled: It is switched off for this account.
+        """
+        if not self._context.settings.datawallet_enabled:
+            raise DatawalletDisabled("The datawallet of this account is switched off in the settings.")
+
+    async def _sync(self, mode: SyncMode) -> SyncResult:
+        collected = _Collected()
+        try:
+            if mode is SyncMode.EVERYTHING:
+                await self._sync_everything(collected)
+            else:
+                if await self._state.run() is not None:
+                    # While it is unfinished the Backbone takes no push, whoever makes it.
+                    self._take_over(await self._runs.run(), collected)
+                await self._sync_datawallet(collected)
+        finally:
+            # Whatever happened, what was changed here should reach the other devices.
+            await self._push_what_is_left(collected)
+        return collected.result()
+
+    async def _sync_everything(self, collected: _Collected) -> None:
+        while True:
+            outcome = await self._runs.run()
+            if not outcome.has_run:
+                await self._sync_datawallet(collected)
+                break
+            self._take_over(outcome, collected)
+            if not outcome.has_more:
+                break
+
+        async def note(work: Work) -> None:
+            self._state.set_time(work, EVERYTHING_TIME)
+
+        await self._context.commits.run(note)
+
+    async def _sync_datawallet(self, collected: _Collected) -> None:
+        if not self._context.settings.datawallet_enabled:
+            return
+        await self._ensure_version()
+        pulled = await self._datawallet.pull()
+        collected.datawallet_changed.update(dict.fromkeys(pulled.changed))
+        await self._snapshot.take_if_needed()
+        pushed = await self._datawallet.push()
+        await self._datawallet.note_time()
+        if pulled.changed or pushed:
+
+            async def tell(work: Work) -> None:
+                work.publish(events.DATAWALLET_SYNCHRONIZED)
+
+            # Official devices tell of every sync; here only of those that moved something, for each event is stored.
+            await self._context.commits.run(tell)
+
+    async def _push_what_is_left(self, collected: _Collected) -> None:
+        if not self._context.settings.datawallet_enabled or not await self._state.has_unpushed():
+            return
+        if await self._state.run() is not None:
+            return
+        try:
+            await self._sync_datawallet(collected)
+        except DomainError as error:
+            self._logger.info("changes wait for the next sync to reach other devices", error_code=error.reason)
+
+    async def _ensure_version(self) -> None:
+        supported = self._context.settings.datawallet_version
+        version = await self._datawallet.version()
+        for following in range((version or 0) + 1, supported + 1):
+            await self._runs.upgrade(following)
+        await self._note_device_version(supported)
+
+    async def _note_device_version(self, version: int) -> None:
+        """Writes the version into the own device when it is behind, as after its onboarding."""
+        device_id = self._context.device.id
+        device = await self._context.store.get(DEVICES, device_id)
+        if device is None or (device.get("datawalletVersion") or 0) >= version:
+            return
+
+        async def write(work: Work) -> None:
+            current = await work.get(DEVICES, device_id)
+            if current is not None:
+                changed = current | {"datawalletVersion": version}
+                await work.save(DEVICES, changed)
+                work.write_entry(ACCOUNT_INFO, "device", {k: v for k, v in changed.items() if not k.startswith("_")})
+
+        await self._context.commits.run(write)
+
+    def _take_over(self, outcome: RunOutcome, collected: _Collected) -> None:
+        for collection, ids in outcome.changed.items():
+            collected.changed.setdefault(collection, {}).update(ids)
+        collected.failed_events.update(dict.fromkeys(outcome.failed))
