@@ -119,13 +119,11 @@ class MessageController:
             "receivedByEveryone": False,
             "recipients": [
                 {
-                    "address": relationship["peer"]["address"],
-                    "encryptedKey": Cipher.from_text(
-                        keys[parse_address(relationship["peer"]["address"])], "encryptedKey"
-                    ).to_json(verbose=False),
+                    "address": address,
+                    "encryptedKey": Cipher.from_text(keys[address], "encryptedKey").to_json(verbose=False),
                     "relationshipId": relationship["id"],
                 }
-                for relationship in relationships
+                for address, relationship in zip(addresses, relationships, strict=True)
             ],
             "secretKey": key.to_json(verbose=False),
         }
