@@ -21,6 +21,9 @@ from enmeshed_connector.core.malformed import MalformedValue
 MAX_VIOLATIONS: Final = 50
 """How many faults are told of one content."""
 
+MAX_KEY_IN_PATH: Final = 100
+"""How much of a key that somebody chose becomes part of a path."""
+
 MAX_NESTED_RULES: Final = 100
 """How deep rules follow each other: hints may hold hints. Deeper content is refused before Python's stack ends."""
 
@@ -39,11 +42,14 @@ class Check:
         self.now = now
         self.tolerant = tolerant
         self.violations: list[FieldViolation] = []
+        self.faults = 0
+        """How many faults there are, those that are not told among them."""
         self.has_unknown_type = False
         self._depth = 0
 
     def fail(self, path: str, description: str) -> None:
         """Notes a fault."""
+        self.faults += 1
         if len(self.violations) < MAX_VIOLATIONS:
             self.violations.append(FieldViolation(path, description))
 
@@ -265,7 +271,7 @@ class MapOf:
             check.fail(path, "must be an object")
             return
         for key, item in value.items():
-            self.rule().check(item, f"{path}.{key}", check)
+            self.rule().check(item, f"{path}.{key[:MAX_KEY_IN_PATH]}", check)
 
 
 @dataclass(frozen=True)
@@ -304,7 +310,7 @@ class ObjectType:
 
     def check_properties(self, value: JsonObject, path: str, check: Check) -> None:
         """Checks the keys of an object of this type. Keys that the type does not have are passed over, as peers do."""
-        before = len(check.violations)
+        before = check.faults
         with check.nested(path) as may_follow:
             if not may_follow:
                 return
@@ -317,7 +323,7 @@ class ObjectType:
                     check.fail(f"{path}.{key}", "must be given")
                 elif name in value and not prop.null_is_absent:
                     check.fail(f"{path}.{key}", "must not be null")
-        if len(check.violations) == before:
+        if check.faults == before:
             for rule in self.object_rules:
                 rule(value, path, check)
 
