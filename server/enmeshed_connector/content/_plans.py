@@ -422,7 +422,7 @@ def _is_map(field: AnyField) -> bool:
 
 
 def _takes_null(field: AnyField) -> bool:
-    # Official peers take null for an optional object, and for an enum that has a default.
+    # Official peers take null for an optional object, dates among them.
     return (
         field.cpp_type == FieldDescriptor.CPPTYPE_MESSAGE
         and not field.is_repeated

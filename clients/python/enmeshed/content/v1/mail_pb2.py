@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from enmeshed.content.v1 import options_pb2 as enmeshed_dot_content_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x65nmeshed/content/v1/mail.proto\x12\x13\x65nmeshed.content.v1\x1a!enmeshed/content/v1/options.proto\"\x7f\n\x04Mail\x12\n\n\x02to\x18\x01 \x03(\t\x12\x12\n\x02\x63\x63\x18\x02 \x03(\tB\x06\xda\xe1\x18\x02\x18\x01\x12\x0f\n\x07subject\x18\x03 \x01(\t\x12\x0c\n\x04\x62ody\x18\x04 \x01(\t\x12\x38\n\x0b\x62ody_format\x18\x05 \x01(\x0e\x32#.enmeshed.content.v1.MailBodyFormat*\x8f\x01\n\x0eMailBodyFormat\x12 \n\x1cMAIL_BODY_FORMAT_UNSPECIFIED\x10\x00\x12.\n\x1bMAIL_BODY_FORMAT_PLAIN_TEXT\x10\x01\x1a\r\xda\xe1\x18\tPlainText\x12+\n\x19MAIL_BODY_FORMAT_MARKDOWN\x10\x02\x1a\x0c\xda\xe1\x18\x08Markdownb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x65nmeshed/content/v1/mail.proto\x12\x13\x65nmeshed.content.v1\x1a!enmeshed/content/v1/options.proto\"\x87\x01\n\x04Mail\x12\n\n\x02to\x18\x01 \x03(\t\x12\x12\n\x02\x63\x63\x18\x02 \x03(\tB\x06\xda\xe1\x18\x02\x18\x01\x12\x0f\n\x07subject\x18\x03 \x01(\t\x12\x0c\n\x04\x62ody\x18\x04 \x01(\t\x12@\n\x0b\x62ody_format\x18\x05 \x01(\x0e\x32#.enmeshed.content.v1.MailBodyFormatB\x06\xda\xe1\x18\x02\x18\x01*\x8f\x01\n\x0eMailBodyFormat\x12 \n\x1cMAIL_BODY_FORMAT_UNSPECIFIED\x10\x00\x12.\n\x1bMAIL_BODY_FORMAT_PLAIN_TEXT\x10\x01\x1a\r\xda\xe1\x18\tPlainText\x12+\n\x19MAIL_BODY_FORMAT_MARKDOWN\x10\x02\x1a\x0c\xda\xe1\x18\x08Markdownb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,8 +38,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_MAILBODYFORMAT'].values_by_name["MAIL_BODY_FORMAT_MARKDOWN"]._serialized_options = b'\332\341\030\010Markdown'
   _globals['_MAIL'].fields_by_name['cc']._loaded_options = None
   _globals['_MAIL'].fields_by_name['cc']._serialized_options = b'\332\341\030\002\030\001'
-  _globals['_MAILBODYFORMAT']._serialized_start=220
-  _globals['_MAILBODYFORMAT']._serialized_end=363
-  _globals['_MAIL']._serialized_start=90
-  _globals['_MAIL']._serialized_end=217
+  _globals['_MAIL'].fields_by_name['body_format']._loaded_options = None
+  _globals['_MAIL'].fields_by_name['body_format']._serialized_options = b'\332\341\030\002\030\001'
+  _globals['_MAILBODYFORMAT']._serialized_start=229
+  _globals['_MAILBODYFORMAT']._serialized_end=372
+  _globals['_MAIL']._serialized_start=91
+  _globals['_MAIL']._serialized_end=226
 # @@protoc_insertion_point(module_scope)

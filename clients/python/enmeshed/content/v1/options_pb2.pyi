@@ -68,7 +68,7 @@ class JsonFieldOptions(_message.Message):
     last_when_empty: _builtins.bool
     """Whether the key is written after all others when the map is empty, which is what official peers do."""
     may_be_absent: _builtins.bool
-    """Whether a tolerant reader takes the default when the key is absent or `null`. It is written all the same."""
+    """Whether a tolerant reader takes the default when the key is absent or `null`."""
     def __init__(
         self,
         *,
