@@ -44,7 +44,8 @@ _NEEDS_EXACT = re.compile(
     rb"[:,\[]-?[0-9]+(?:\.[0-9]+(?:e[-+]?[0-9]+)?|e[-+]?[0-9]+|(?<=[0-9]{16}))[,\]}]"
     rb"|[{,]\"(?:0|[1-9][0-9]{0,9})\":"
 )
-_STRING_BYTES = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
+# The closing quote may be missing: a match that fails at the end would be tried again from every later quote.
+_STRING_BYTES = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
 _NOT_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{}")
 _BRACKET_STEPS = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
 _ESCAPED = re.compile('[\x00-\x1f"\\\\\ud800-\udfff]')
