@@ -275,7 +275,7 @@ class Datawallet:
             if collection == RELATIONSHIPS and before is not None:
                 after = _keep_longer_history(before, after)
             work.store_silently(collection, after)
-            if collection == DEVICES and object_id == self._context.device.id:
+            if collection == DEVICES and object_id == self._context.device.id and "publicKey" in after:
                 work.write_entry(ACCOUNT_INFO, "device", {k: v for k, v in after.items() if not k.startswith("_")})
         if not is_history:
             for event in events_of_change(collection, before, after):

@@ -30,7 +30,7 @@ TRANSPORT_SCHEMA: tuple[CollectionSpec, ...] = (
     CollectionSpec(ACCOUNT_INFO, id_field="name"),
     CollectionSpec(DEVICE_SECRETS, id_field="name"),
     CollectionSpec(SYNC_INFO, id_field="name"),
-    CollectionSpec(UNPUSHED_MODIFICATIONS, id_field="localId", indexes=("objectIdentifier",), sortable=("_order",)),
+    CollectionSpec(UNPUSHED_MODIFICATIONS, id_field="localId", indexes=("objectIdentifier",)),
     CollectionSpec(PENDING_OPERATIONS, indexes=("kind",)),
     CollectionSpec(PROCESSED_EVENTS, indexes=("runId",)),
     CollectionSpec(ERASURES),

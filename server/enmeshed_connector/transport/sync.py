@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
+from enmeshed_connector.core.canonical_json import sort_members
 from enmeshed_connector.core.errors import DomainError
 from enmeshed_connector.transport import events
 from enmeshed_connector.transport.context import AccountContext
@@ -135,6 +136,8 @@ class SyncController:
         if await self._state.run() is not None:
             await self._runs.run()
         await self._ensure_version()
+        if not self._context.settings.datawallet_enabled:
+            await self._present_device()
 
     async def require_datawallet(self) -> None:
         """Returns when data is shared among devices.
@@ -181,6 +184,7 @@ class SyncController:
         await self._ensure_version()
         pulled = await self._datawallet.pull()
         collected.datawallet_changed.update(dict.fromkeys(pulled.changed))
+        await self._present_device()
         await self._snapshot.take_if_needed()
         pushed = await self._datawallet.push()
         await self._datawallet.note_time()
@@ -207,23 +211,25 @@ class SyncController:
         version = await self._datawallet.version()
         for following in range((version or 0) + 1, supported + 1):
             await self._runs.upgrade(following)
-        await self._note_device_version(supported)
 
-    async def _note_device_version(self, version: int) -> None:
-        """Writes the version into the own device when it is behind, as after its onboarding."""
-        device_id = self._context.device.id
-        device = await self._context.store.get(DEVICES, device_id)
-        if device is None or (device.get("datawalletVersion") or 0) >= version:
-            return
+    async def _present_device(self) -> None:
+        """Tells the other devices what this one is, when they do not know it as it is: after its onboarding or an
+        upgrade.
+        """
+        version = self._context.settings.datawallet_version
 
         async def write(work: Work) -> None:
-            current = await work.get(DEVICES, device_id)
-            if current is not None:
-                changed = current | {"datawalletVersion": version}
-                await work.save(DEVICES, changed)
-                work.write_entry(ACCOUNT_INFO, "device", {k: v for k, v in changed.items() if not k.startswith("_")})
+            known = await work.get(DEVICES, self._context.device.id) or {}
+            if "publicKey" in known and (known.get("datawalletVersion") or 0) >= version:
+                return
+            # What the device that made this one wrote of it ends here, the first password above all.
+            device = dict(await work.read_entry(ACCOUNT_INFO, "device")) | {"datawalletVersion": version}
+            await work.save(DEVICES, sort_members(device))
+            work.write_entry(ACCOUNT_INFO, "device", sort_members(device))
 
-        await self._context.commits.run(write)
+        known = await self._context.store.get(DEVICES, self._context.device.id) or {}
+        if "publicKey" not in known or (known.get("datawalletVersion") or 0) < version:
+            await self._context.commits.run(write)
 
     def _take_over(self, outcome: RunOutcome, collected: _Collected) -> None:
         for collection, ids in outcome.changed.items():

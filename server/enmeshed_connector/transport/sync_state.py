@@ -119,7 +119,7 @@ class SyncState:
 
     async def unpushed(self, *, limit: int) -> list[Document]:
         """Returns the oldest modifications that wait to be pushed, in order."""
-        return await self._store.find(UNPUSHED_MODIFICATIONS, sort=["_rev", "_order"], limit=limit)
+        return await self._store.find(UNPUSHED_MODIFICATIONS, sort=["_rev"], limit=limit)
 
     async def unpushed_by_id(self, local_ids: Iterable[str]) -> list[Document]:
         """Returns these modifications in this order, those that are gone left out."""
@@ -132,7 +132,7 @@ class SyncState:
 
     async def unpushed_of(self, work: Work, object_id: str) -> list[Document]:
         """Returns the waiting modifications of one object, in order."""
-        return await work.find(UNPUSHED_MODIFICATIONS, {"objectIdentifier": object_id}, sort=["_rev", "_order"])
+        return await work.find(UNPUSHED_MODIFICATIONS, {"objectIdentifier": object_id}, sort=["_rev"])
 
     def forget_pushed(self, work: Work, local_ids: Iterable[str]) -> None:
         """Removes modifications that are in the datawallet now."""

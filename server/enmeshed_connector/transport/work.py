@@ -43,6 +43,8 @@ from enmeshed_connector.transport.objects import (
 
 T = TypeVar("T")
 
+_COUNTING_DIGITS = 5
+
 
 class Origin(enum.Enum):
     """Where a change came from; part of each event."""
@@ -97,6 +99,7 @@ class Work:
         self._datawallet_version = datawallet_version
         self._cause = cause
         self._modifications = 0
+        self._local_ids = ""
         self._changed: dict[str, dict[str, None]] = {}
 
     @property
@@ -244,9 +247,11 @@ class Work:
 
     def _record(self, modifications: Iterable[Modification]) -> None:
         for modification in modifications:
-            record = modification.to_document(self._ids.new(LOCAL_MODIFICATION), self._datawallet_version or 0)
-            # Revisions order the records of different commits, this number those of one.
-            self._uow.insert(UNPUSHED_MODIFICATIONS, record | {"_order": self._modifications})
+            # Revisions order the records of different commits, ids those of one commit: they count up.
+            if not self._modifications:
+                self._local_ids = self._ids.new(LOCAL_MODIFICATION)[:-_COUNTING_DIGITS]
+            local_id = f"{self._local_ids}{self._modifications:0{_COUNTING_DIGITS}}"
+            self._uow.insert(UNPUSHED_MODIFICATIONS, modification.to_document(local_id, self._datawallet_version or 0))
             self._modifications += 1
 
     def _note(self, collection: str, identifier: str) -> None:
