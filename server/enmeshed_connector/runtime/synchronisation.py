@@ -67,8 +67,7 @@ class Synchronisation:
         while await self._store.get(SYNC_REQUESTS, request) is not None:
             if self._clock.monotonic() >= deadline:
                 raise NoWorker("No replica has synchronised this account in time; try again.")
-            else:
-                await self._clock.sleep(_LOOK_EVERY)
+            await self._clock.sleep(_LOOK_EVERY)
         return SyncResult()
 
     def wake(self) -> None:
