@@ -88,6 +88,22 @@ class Present(Filter):
 
 
 @dataclass(frozen=True, slots=True)
+class EndsWith(Filter):
+    """One value of the path is a text that ends with the suffix, upper and lower case told apart."""
+
+    path: str
+    suffix: str
+
+
+@dataclass(frozen=True, slots=True)
+class HasText(Filter):
+    """One value of the path is a text that holds the words somewhere, upper and lower case of ASCII letters alike."""
+
+    path: str
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
 class All(Filter):
     """Every part holds; true when there are none."""
 
@@ -170,6 +186,14 @@ class where:  # noqa: N801 - reads as a word in a sentence
         """Holds when a value of the path is a text that starts with the prefix; any text for an empty one."""
         following = _text_after_prefix(prefix)
         return Range(self.path, low=prefix, high=following, includes_high=False)
+
+    def ends_with(self, suffix: str) -> Filter:
+        """Holds when a value of the path is a text that ends with the suffix. Looks at every document."""
+        return EndsWith(self.path, suffix)
+
+    def has_text(self, words: str) -> Filter:
+        """Holds when a value of the path is a text that holds the words, ASCII case aside. Looks at every document."""
+        return HasText(self.path, words)
 
     def is_present(self) -> Filter:
         """Holds when the path leads to some value that is not null."""

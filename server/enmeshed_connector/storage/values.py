@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeAlias
 
 from ..core.canonical_json import Json, JsonObject
-from .filters import All, AnyOf, Equals, Filter, In, Not, Present, Range, Scalar, check_path
+from .filters import All, AnyOf, EndsWith, Equals, Filter, HasText, In, Not, Present, Range, Scalar, check_path
 from .port import CollectionSpec, Keyset, Sort, SortLike
 
 _INT64 = 2**63
@@ -117,10 +117,31 @@ def matcher(filter: Filter) -> Callable[[JsonObject], bool]:
         return _in_matcher(filter.path, filter.values)
     if isinstance(filter, Range):
         return _range_matcher(filter)
+    if isinstance(filter, EndsWith):
+        suffix = filter.suffix
+        return _text_matcher(filter.path, lambda text: text.endswith(suffix))
+    if isinstance(filter, HasText):
+        words = lower_ascii(filter.words)
+        return _text_matcher(filter.path, lambda text: words in lower_ascii(text))
     if isinstance(filter, Present):
         segments = check_path(filter.path)
         return lambda document: values_at(document, segments)[1]
     raise TypeError(f"not a filter: {type(filter).__name__}")
+
+
+_ASCII_LOWER = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
+
+
+def lower_ascii(text: str) -> str:
+    """Returns the text with its ASCII letters in lower case, everything else as it is."""
+    return text.translate(_ASCII_LOWER)
+
+
+def _text_matcher(path: str, holds: Callable[[str], bool]) -> Callable[[JsonObject], bool]:
+    segments = check_path(path)
+    return lambda document: any(
+        isinstance(scalar, str) and holds(scalar) for scalar in values_at(document, segments)[0]
+    )
 
 
 def _in_matcher(path: str, wanted: Iterable[Scalar]) -> Callable[[JsonObject], bool]:
