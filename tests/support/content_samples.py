@@ -167,18 +167,16 @@ def queries() -> dict[str, JsonObject]:
 
 def form_field_settings() -> dict[str, JsonObject]:
     """Returns settings of each type of form field."""
-    return {
-        name: {"@type": name, **more}
-        for name, more in {
-            "StringFormFieldSettings": {"allowNewlines": True, "max": 10, "min": 1},
-            "IntegerFormFieldSettings": {"max": 10, "min": -1, "unit": "m"},
-            "DoubleFormFieldSettings": {"max": 1.5, "min": 0.5, "unit": "m"},
-            "BooleanFormFieldSettings": {},
-            "DateFormFieldSettings": {},
-            "SelectionFormFieldSettings": {"allowMultipleSelection": True, "options": ["a", "b"]},
-            "RatingFormFieldSettings": {"maxRating": 5},
-        }.items()
+    own: dict[str, JsonObject] = {
+        "StringFormFieldSettings": {"allowNewlines": True, "max": 10, "min": 1},
+        "IntegerFormFieldSettings": {"max": 10, "min": -1, "unit": "m"},
+        "DoubleFormFieldSettings": {"max": 1.5, "min": 0.5, "unit": "m"},
+        "BooleanFormFieldSettings": {},
+        "DateFormFieldSettings": {},
+        "SelectionFormFieldSettings": {"allowMultipleSelection": True, "options": ["a", "b"]},
+        "RatingFormFieldSettings": {"maxRating": 5},
     }
+    return {name: {"@type": name, **settings} for name, settings in own.items()}
 
 
 def request_items() -> dict[str, list[JsonObject]]:
@@ -295,6 +293,7 @@ def roots() -> dict[str, list[JsonObject]]:
         title="Request",
     )
     inner = {key: item for key, item in full.items() if key not in ("@type", "id")}
+    arbitrary: list[Any] = [{"a": [None, {}]}, "text", 0, False, []]
     answer = response(*every_answer, {"@type": "ResponseItemGroup", "items": every_answer})
     return {
         "Mail": [mail(), mail(bodyFormat="Markdown", cc=["did:e:example.org:dids:0000000000000000000001"])],
@@ -323,7 +322,7 @@ def roots() -> dict[str, list[JsonObject]]:
         ],
         "RelationshipCreationContent": [{"@type": "RelationshipCreationContent", "response": answer}],
         **{
-            name: [{"@type": name, "value": value} for value in ({"a": [None, {}]}, "text", 0, False, [])]
+            name: [{"@type": name, "value": value} for value in arbitrary]
             for name in (
                 "ArbitraryMessageContent",
                 "ArbitraryRelationshipTemplateContent",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
 
@@ -30,10 +30,10 @@ class _Hints:
     technical: str
     edit: str
     data: str | None = None
-    value: Mapping[str, Json] = MappingProxyType({})
+    value: Mapping[str, Json] = field(default_factory=dict)
     choices: tuple[str, tuple[str, ...]] | None = None
     """The name of the list in keys of translations, and its values."""
-    parts: Mapping[str, _Hints] = MappingProxyType({})
+    parts: Mapping[str, _Hints] = field(default_factory=dict)
 
     def value_hints(self) -> JsonObject:
         hints: JsonObject = {"@type": "ValueHints", **self.value}

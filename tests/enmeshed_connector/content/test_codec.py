@@ -3,10 +3,23 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from google.protobuf.message import Message
 from hypothesis import given
 from hypothesis import strategies as st
 
-from enmeshed.content.v1 import attribute_pb2, content_pb2, hints_pb2, identity_value_pb2, mail_pb2, request_pb2
+from enmeshed.content.v1 import (
+    attribute_pb2,
+    content_pb2,
+    form_field_pb2,
+    hints_pb2,
+    identity_value_pb2,
+    mail_pb2,
+    notification_pb2,
+    query_pb2,
+    relationship_value_pb2,
+    request_pb2,
+    response_pb2,
+)
 from enmeshed_connector.content.codec import ContentCodec
 from enmeshed_connector.content.errors import ContentInvalid
 from enmeshed_connector.core.canonical_json import dumps, loads, sort_deep
@@ -89,14 +102,19 @@ def test_every_type_becomes_typed_and_comes_back_exactly() -> None:
         assert same(back, value), value
         assert dumps(sort_deep(back)) == dumps(sort_deep(value))
         seen |= types_in(value)
-    kinds = {field.message_type.name for field in content_pb2.Content.DESCRIPTOR.fields if field.message_type}
-    assert kinds - {"Struct"} <= seen
-    for choice in (
-        request_pb2.RequestItem,
-        attribute_pb2.Attribute,
-        identity_value_pb2.IdentityAttributeValue,
-    ):
-        assert {field.message_type.name for field in choice.DESCRIPTOR.fields} <= seen
+    assert members(content_pb2.Content) - {"Struct"} <= seen
+    assert members(request_pb2.RequestItem) <= seen
+    assert members(attribute_pb2.Attribute) <= seen
+    assert members(identity_value_pb2.IdentityAttributeValue) <= seen
+    assert members(relationship_value_pb2.RelationshipAttributeValue) <= seen
+    assert members(response_pb2.ResponseItem) <= seen
+    assert members(notification_pb2.NotificationItem) <= seen
+    assert members(query_pb2.AttributeQuery) <= seen
+    assert members(form_field_pb2.FormFieldSettings) <= seen
+
+
+def members(choice: type[Message]) -> set[str]:
+    return {field.message_type.name for field in choice.DESCRIPTOR.fields if field.message_type is not None}
 
 
 def types_in(value: Any) -> set[str]:
