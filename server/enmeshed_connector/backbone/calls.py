@@ -67,6 +67,8 @@ class Call(Generic[T_co]):
     answer_cap_bytes: int = DEFAULT_ANSWER_CAP_BYTES
     is_raw: bool = False
     """True when a success is bytes instead of an envelope; `Answer.result` is then these bytes."""
+    is_event_stream: bool = False
+    """True for the stream of events alone."""
     is_transfer: bool = False
     """True for contents of files: they have slots and a time limit of their own."""
 

@@ -9,7 +9,8 @@ Two questions decide which class is raised: did the request leave this process, 
 | 5xx | `BackboneUnavailable` after the retries | `AnswerLost` |
 | a success that cannot be read (not JSON, wrong shape) | `AnswerUnusable` | `AnswerLost` |
 | a success larger than the cap | `AnswerTooLarge` | `AnswerLost` |
-| 4xx with or without a code of the platform | a subclass of `BackboneRejected` | the same |
+| 4xx | a subclass of `BackboneRejected` | the same |
+| 404 without the platform's envelope | `EndpointNotFound` | the same |
 | 429 with the data of a quota / without | `QuotaExhausted` / `BackboneBusy` | the same |
 | 3xx | `BackboneRedirected` | the same |
 | no token was granted | `CredentialsRejected`, `DeviceLockedOut` or `ClientRejected` | the same |
@@ -154,6 +155,16 @@ class RecordNotFound(BackboneRejected, NotFound):
     default_official_code = "error.transport.request.notFound"
 
     record_type: str | None = None
+
+
+class EndpointNotFound(BackboneError):
+    """Something that is not the Backbone's interface answers 404: a wrong base URL, or a gateway without the Backbone.
+
+    This says nothing about any record, and goes away when the gateway or the setting is mended.
+    """
+
+    reason, code = "BACKBONE_ENDPOINT_NOT_FOUND", Code.UNAVAILABLE
+    default_official_code = "error.transport.request.notFound"
 
 
 class ForbiddenByBackbone(BackboneRejected):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from enmeshed_connector.backbone.calls import Call, Caller, Repeat, path_of
-from enmeshed_connector.backbone.errors import RecordNotFound
+from enmeshed_connector.backbone.errors import EndpointNotFound, RecordNotFound
 from enmeshed_connector.backbone.wire import Fields, many
 
 
@@ -35,7 +35,7 @@ class PublicTemplateReferences:
         )
         try:
             return await self._caller.call(call)
-        except RecordNotFound:
+        except (RecordNotFound, EndpointNotFound):
             return ()
 
 

@@ -1,0 +1,45 @@
+"""The client of the Backbone.
+
+```python
+async with BackboneHttp(HttpSettings()) as http:                     # one for each process
+    target = BackboneTarget("https://…", client_id, client_secret)
+    anonymous = AnonymousBackbone(BackboneSession(http, target))
+    challenge = await anonymous.challenges.create()
+    …
+    backbone = Backbone(BackboneSession(http, target, DeviceCredentials(username, password)))   # one for each account
+    sent = await backbone.bound(correlation_id="…").messages.send(NewMessage(…))
+```
+
+Values of the wire are in `backbone.endpoints.*`; which error means what is in `backbone.errors`.
+"""
+
+from enmeshed_connector.backbone.auth import DeviceCredentials
+from enmeshed_connector.backbone.client import AnonymousBackbone, Backbone
+from enmeshed_connector.backbone.http import BackboneHttp, HttpSettings, InsecureAddress, proxy_from_environment
+from enmeshed_connector.backbone.retries import RetryPolicy
+from enmeshed_connector.backbone.session import (
+    BackboneSession,
+    BackboneTarget,
+    CallOptions,
+    CallRecord,
+    SessionSettings,
+)
+from enmeshed_connector.backbone.sse import StreamPlan, StreamPolicy
+
+__all__ = [
+    "AnonymousBackbone",
+    "Backbone",
+    "BackboneHttp",
+    "BackboneSession",
+    "BackboneTarget",
+    "CallOptions",
+    "CallRecord",
+    "DeviceCredentials",
+    "HttpSettings",
+    "InsecureAddress",
+    "RetryPolicy",
+    "SessionSettings",
+    "StreamPlan",
+    "StreamPolicy",
+    "proxy_from_environment",
+]

@@ -1,0 +1,114 @@
+"""Server-sent events: the decoder of the stream, and the rules for opening it again. Pure.
+
+Source: backbone-api.md section 5.4. The Backbone sends the names of what happened and never any content.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from enmeshed_connector.backbone.retries import RandomSource, fraction
+
+STREAM_PATH = "/api/v1/sse"
+"""The path below the base URL, the one that official Connectors use."""
+
+CONNECTION_OPENED = "ConnectionOpened"
+EXTERNAL_EVENT_CREATED = "ExternalEventCreated"
+DATAWALLET_MODIFICATIONS_CREATED = "DatawalletModificationsCreated"
+KEEP_ALIVE = "keep-alive"
+
+SILENCE = timedelta(minutes=9)
+"""A stream without a byte for so long is dead: two keep-alive intervals of the Backbone and some."""
+
+_LONGEST_LINE_BYTES = 16 * 1024
+_LONGEST_NAME = 200
+
+
+class StreamGarbage(ValueError):
+    """The stream holds something that is no stream of events."""
+
+
+class EventDecoder:
+    """Takes a stream in pieces of any size and gives the names of the complete events in it.
+
+    Only names matter; data, ids and comments are read over. No more than one line is kept, of 16 KiB at most.
+    """
+
+    def __init__(self) -> None:
+        self._rest = b""
+        self._skips_line_feed = False
+        self._name: str | None = None
+        self._has_data = False
+
+    def feed(self, piece: bytes) -> list[str]:
+        """Returns the names of the events that this piece completes, in order; `message` for one without a name.
+
+        Raises:
+            StreamGarbage: A line is too long.
+        """
+        if self._skips_line_feed and piece:
+            # The two characters of one line end may arrive in two pieces.
+            piece = piece.removeprefix(b"\n")
+            self._skips_line_feed = False
+        data = self._rest + piece
+        self._skips_line_feed = data.endswith(b"\r")
+        lines = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
+        self._rest = lines.pop()
+        names: list[str] = []
+        for line in lines:
+            self._take(line, names)
+        if len(self._rest) > _LONGEST_LINE_BYTES:
+            raise StreamGarbage("a line of the event stream is too long")
+        return names
+
+    def _take(self, line: bytes, names: list[str]) -> None:
+        if len(line) > _LONGEST_LINE_BYTES:
+            raise StreamGarbage("a line of the event stream is too long")
+        if not line:
+            if self._has_data:
+                names.append(self._name or "message")
+            self._name, self._has_data = None, False
+            return
+        field, _, value = line.partition(b":")
+        if field == b"data":
+            self._has_data = True
+        elif field == b"event":
+            self._name = value.removeprefix(b" ").decode("utf-8", "replace")[:_LONGEST_NAME]
+
+
+@dataclass(frozen=True, slots=True)
+class StreamPlan:
+    """What to do after a stream has ended."""
+
+    delay: timedelta
+    """How long to wait before opening the next one."""
+    polls_meanwhile: bool
+    """Whether the Backbone is to be asked at intervals until a stream gives an event again."""
+
+
+class StreamPolicy:
+    """Decides when the event stream is opened again.
+
+    The Backbone allows one stream for each identity: a second one ends at once without an event, and ends the first
+    one's deliveries too. So two devices that insist would starve each other. A stream that ends without any event,
+    or cannot be opened, is therefore opened again with growing patience while polling does the work; one that gave
+    an event and ends (a proxy's time limit, a restart) is opened again soon.
+    """
+
+    FIRST = timedelta(seconds=1)
+    LONGEST = timedelta(minutes=5)
+
+    def __init__(self, random: RandomSource) -> None:
+        self._random = random
+        self._fruitless = 0
+
+    def ended(self, *, had_event: bool) -> StreamPlan:
+        """Returns what to do after a stream has ended or could not be opened.
+
+        Args:
+            had_event: Whether it gave any event, `ConnectionOpened` included.
+        """
+        self._fruitless = 0 if had_event else self._fruitless + 1
+        step = min(self.FIRST * 2 ** min(self._fruitless, 20), self.LONGEST)
+        return StreamPlan(step * (0.5 + 0.5 * fraction(self._random)), polls_meanwhile=not had_event)
