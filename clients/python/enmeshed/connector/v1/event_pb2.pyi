@@ -129,7 +129,7 @@ class Event(_message.Message):
     | `consumption.relationshipTemplateProcessed` | relationship_template_processed | `relationshipTemplates:read` |
     | `consumption.mailReceived`, `consumption.relationshipEvent.<relationship id>` | message | `messages:read` |
     | `connector.cursorTruncated` | cursor_truncated | `events:read` |
-    | `connector.eventProcessingFailed`, `.eventProcessingRecovered` | failed_event | `events:read` |
+    | `connector.externalEventFailed`, `.externalEventRecovered` | failed_event | `events:read` |
     | `connector.outcomeUnknown`, `.outcomeResolved` | outcome | `events:read` |
     | `connector.notificationStatusChanged` | notification | `notifications:read` |
     | `connector.fileStored`, `.fileDeleted` | file | `files:read` |
@@ -166,7 +166,7 @@ class Event(_message.Message):
     OUTCOME_FIELD_NUMBER: _builtins.int
     JSON_FIELD_NUMBER: _builtins.int
     id: _builtins.str
-    """Unique in the account: the position in its log and the number within the commit, such as `42.0`. Grows with time."""
+    """Unique in the account, and the same whenever the event is delivered: what comes twice is told by it."""
     type: _builtins.str
     """The name, as the official runtime spells it; ours begin with `connector.`, those of custom modules with `module.`."""
     account: _builtins.str

@@ -29,7 +29,7 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*enmeshed/connector/v1/events_service.proto\x12\x15\x65nmeshed.connector.v1\x1a\x1b\x62uf/validate/validate.proto\x1a!enmeshed/connector/v1/event.proto\x1a#enmeshed/connector/v1/filters.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xaf\x03\n\x10SubscribeRequest\x12G\n\x05types\x18\x01 \x03(\tB8\xbaH5\x92\x01\x32\x10\x64\".r,\x10\x01\x18\xc8\x01\x32%^[A-Za-z0-9*_-]+(\\.[A-Za-z0-9*_-]+)*$\x12\x41\n\x07origins\x18\x02 \x03(\x0e\x32\x1d.enmeshed.connector.v1.OriginB\x11\xbaH\x0e\x92\x01\x0b\x10\n\"\x07\x82\x01\x04\x10\x01 \x00\x12\"\n\x0cresume_token\x18\x03 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x08H\x00\x12\x44\n\x04\x66rom\x18\x04 \x01(\x0e\x32(.enmeshed.connector.v1.SubscriptionStartB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00H\x00\x12\x43\n\x0csubscription\x18\x05 \x01(\tB+\xbaH(r&2$^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$H\x00\x12\"\n\x0emax_batch_size\x18\x06 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xf4\x03(\x00\x12\x33\n\x04view\x18\x07 \x01(\x0e\x32\x1b.enmeshed.connector.v1.ViewB\x08\xbaH\x05\x82\x01\x02\x10\x01\x42\x07\n\x05start\"\xcd\x02\n\x11SubscribeResponse\x12\x14\n\x0cresume_token\x18\x01 \x01(\t\x12=\n\x07started\x18\x02 \x01(\x0b\x32*.enmeshed.connector.v1.SubscriptionStartedH\x00\x12\x33\n\x06\x65vents\x18\x03 \x01(\x0b\x32!.enmeshed.connector.v1.EventBatchH\x00\x12\x34\n\tcaught_up\x18\x04 \x01(\x0b\x32\x1f.enmeshed.connector.v1.CaughtUpH\x00\x12\x38\n\x0b\x66\x65ll_behind\x18\x05 \x01(\x0b\x32!.enmeshed.connector.v1.FellBehindH\x00\x12\x35\n\theartbeat\x18\x06 \x01(\x0b\x32 .enmeshed.connector.v1.HeartbeatH\x00\x42\x07\n\x05\x66rame\"l\n\x13SubscriptionStarted\x12\x35\n\x12heartbeat_interval\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0f\n\x07\x61\x63\x63ount\x18\x02 \x01(\t\x12\r\n\x05types\x18\x03 \x03(\t\":\n\nEventBatch\x12,\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x1c.enmeshed.connector.v1.Event\"\n\n\x08\x43\x61ughtUp\"\x0c\n\nFellBehind\"\x0b\n\tHeartbeat\"\xa3\x02\n\x11ListEventsRequest\x12\x1a\n\tpage_size\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x10\x12G\n\x05types\x18\x03 \x03(\tB8\xbaH5\x92\x01\x32\x10\x64\".r,\x10\x01\x18\xc8\x01\x32%^[A-Za-z0-9*_-]+(\\.[A-Za-z0-9*_-]+)*$\x12\x36\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32!.enmeshed.connector.v1.TimeFilter\x12\x1e\n\x0cresume_token\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\x12\x33\n\x04view\x18\x06 \x01(\x0e\x32\x1b.enmeshed.connector.v1.ViewB\x08\xbaH\x05\x82\x01\x02\x10\x01\"q\n\x12ListEventsResponse\x12,\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x1c.enmeshed.connector.v1.Event\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x14\n\x0cresume_token\x18\x03 \x01(\t\"S\n\x17ListFailedEventsRequest\x12\x1a\n\tpage_size\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x10\"g\n\x18ListFailedEventsResponse\x12\x32\n\x06\x65vents\x18\x01 \x03(\x0b\x32\".enmeshed.connector.v1.FailedEvent\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"V\n\x17RetryFailedEventRequest\x12\x15\n\x02id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64\x12$\n\x0fidempotency_key\x18\x0f \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"M\n\x18RetryFailedEventResponse\x12\x31\n\x05\x65vent\x18\x01 \x01(\x0b\x32\".enmeshed.connector.v1.FailedEvent\"\xbd\x01\n\x0cSubscription\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05types\x18\x02 \x03(\t\x12\x14\n\x0cresume_token\x18\x03 \x01(\t\x12/\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x34\n\x10\x61\x63knowledge_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0bis_attached\x18\x06 \x01(\x08\"\xb8\x02\n\x19\x43reateSubscriptionRequest\x12\x39\n\x04name\x18\x01 \x01(\tB+\xbaH(r&2$^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$\x12G\n\x05types\x18\x02 \x03(\tB8\xbaH5\x92\x01\x32\x10\x64\".r,\x10\x01\x18\xc8\x01\x32%^[A-Za-z0-9*_-]+(\\.[A-Za-z0-9*_-]+)*$\x12\"\n\x0cresume_token\x18\x03 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x08H\x00\x12\x44\n\x04\x66rom\x18\x04 \x01(\x0e\x32(.enmeshed.connector.v1.SubscriptionStartB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00H\x00\x12$\n\x0fidempotency_key\x18\x0f \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x42\x07\n\x05start\"W\n\x1a\x43reateSubscriptionResponse\x12\x39\n\x0csubscription\x18\x01 \x01(\x0b\x32#.enmeshed.connector.v1.Subscription\"S\n\x16GetSubscriptionRequest\x12\x39\n\x04name\x18\x01 \x01(\tB+\xbaH(r&2$^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$\"T\n\x17GetSubscriptionResponse\x12\x39\n\x0csubscription\x18\x01 \x01(\x0b\x32#.enmeshed.connector.v1.Subscription\"T\n\x18ListSubscriptionsRequest\x12\x1a\n\tpage_size\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x10\"p\n\x19ListSubscriptionsResponse\x12:\n\rsubscriptions\x18\x01 \x03(\x0b\x32#.enmeshed.connector.v1.Subscription\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"|\n\x19\x44\x65leteSubscriptionRequest\x12\x39\n\x04name\x18\x01 \x01(\tB+\xbaH(r&2$^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$\x12$\n\x0fidempotency_key\x18\x0f \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"\x1c\n\x1a\x44\x65leteSubscriptionResponse\"w\n\x18\x41\x63knowledgeEventsRequest\x12\x39\n\x04name\x18\x01 \x01(\tB+\xbaH(r&2$^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$\x12 \n\x0cresume_token\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x08\"V\n\x19\x41\x63knowledgeEventsResponse\x12\x39\n\x0csubscription\x18\x01 \x01(\x0b\x32#.enmeshed.connector.v1.Subscription*u\n\x11SubscriptionStart\x12\"\n\x1eSUBSCRIPTION_START_UNSPECIFIED\x10\x00\x12 \n\x1cSUBSCRIPTION_START_BEGINNING\x10\x01\x12\x1a\n\x16SUBSCRIPTION_START_NOW\x10\x02\x32\x8f\x08\n\x06\x45vents\x12`\n\tSubscribe\x12\'.enmeshed.connector.v1.SubscribeRequest\x1a(.enmeshed.connector.v1.SubscribeResponse0\x01\x12\x61\n\nListEvents\x12(.enmeshed.connector.v1.ListEventsRequest\x1a).enmeshed.connector.v1.ListEventsResponse\x12s\n\x10ListFailedEvents\x12..enmeshed.connector.v1.ListFailedEventsRequest\x1a/.enmeshed.connector.v1.ListFailedEventsResponse\x12s\n\x10RetryFailedEvent\x12..enmeshed.connector.v1.RetryFailedEventRequest\x1a/.enmeshed.connector.v1.RetryFailedEventResponse\x12y\n\x12\x43reateSubscription\x12\x30.enmeshed.connector.v1.CreateSubscriptionRequest\x1a\x31.enmeshed.connector.v1.CreateSubscriptionResponse\x12p\n\x0fGetSubscription\x12-.enmeshed.connector.v1.GetSubscriptionRequest\x1a..enmeshed.connector.v1.GetSubscriptionResponse\x12v\n\x11ListSubscriptions\x12/.enmeshed.connector.v1.ListSubscriptionsRequest\x1a\x30.enmeshed.connector.v1.ListSubscriptionsResponse\x12y\n\x12\x44\x65leteSubscription\x12\x30.enmeshed.connector.v1.DeleteSubscriptionRequest\x1a\x31.enmeshed.connector.v1.DeleteSubscriptionResponse\x12v\n\x11\x41\x63knowledgeEvents\x12/.enmeshed.connector.v1.AcknowledgeEventsRequest\x1a\x30.enmeshed.connector.v1.AcknowledgeEventsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*enmeshed/connector/v1/events_service.proto\x12\x15\x65nmeshed.connector.v1\x1a\x1b\x62uf/validate/validate.proto\x1a!enmeshed/connector/v1/event.proto\x1a#enmeshed/connector/v1/filters.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xbd\x03\n\x10SubscribeRequest\x12U\n\x05types\x18\x01 \x03(\tBF\xbaHC\x92\x01@\x10\x64\"<r:\x10\x01\x18\xc8\x01\x32\x33^([A-Za-z0-9_-]+|\\*\\*?)(\\.([A-Za-z0-9_-]+|\\*\\*?))*$\x12\x41\n\x07origins\x18\x02 \x03(\x0e\x32\x1d.enmeshed.connector.v1.OriginB\x11\xbaH\x0e\x92\x01\x0b\x10\n\"\x07\x82\x01\x04\x10\x01 \x00\x12\"\n\x0cresume_token\x18\x03 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x08H\x00\x12\x44\n\x04\x66rom\x18\x04 \x01(\x0e\x32(.enmeshed.connector.v1.SubscriptionStartB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00H\x00\x12\x43\n\x0csubscription\x18\x05 \x01(\tB+\xbaH(r&2$^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$H\x00\x12\"\n\x0emax_batch_size\x18\x06 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xf4\x03(\x00\x12\x33\n\x04view\x18\x07 \x01(\x0e\x32\x1b.enmeshed.connector.v1.ViewB\x08\xbaH\x05\x82\x01\x02\x10\x01\x42\x07\n\x05start\"\xcd\x02\n\x11SubscribeResponse\x12\x14\n\x0cresume_token\x18\x01 \x01(\t\x12=\n\x07started\x18\x02 \x01(\x0b\x32*.enmeshed.connector.v1.SubscriptionStartedH\x00\x12\x33\n\x06\x65vents\x18\x03 \x01(\x0b\x32!.enmeshed.connector.v1.EventBatchH\x00\x12\x34\n\tcaught_up\x18\x04 \x01(\x0b\x32\x1f.enmeshed.connector.v1.CaughtUpH\x00\x12\x38\n\x0b\x66\x65ll_behind\x18\x05 \x01(\x0b\x32!.enmeshed.connector.v1.FellBehindH\x00\x12\x35\n\theartbeat\x18\x06 \x01(\x0b\x32 .enmeshed.connector.v1.HeartbeatH\x00\x42\x07\n\x05\x66rame\"l\n\x13SubscriptionStarted\x12\x35\n\x12heartbeat_interval\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0f\n\x07\x61\x63\x63ount\x18\x02 \x01(\t\x12\r\n\x05types\x18\x03 \x03(\t\":\n\nEventBatch\x12,\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x1c.enmeshed.connector.v1.Event\"\n\n\x08\x43\x61ughtUp\"\x0c\n\nFellBehind\"\x0b\n\tHeartbeat\"\xb1\x02\n\x11ListEventsRequest\x12\x1a\n\tpage_size\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x10\x12U\n\x05types\x18\x03 \x03(\tBF\xbaHC\x92\x01@\x10\x64\"<r:\x10\x01\x18\xc8\x01\x32\x33^([A-Za-z0-9_-]+|\\*\\*?)(\\.([A-Za-z0-9_-]+|\\*\\*?))*$\x12\x36\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32!.enmeshed.connector.v1.TimeFilter\x12\x1e\n\x0cresume_token\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\x12\x33\n\x04view\x18\x06 \x01(\x0e\x32\x1b.enmeshed.connector.v1.ViewB\x08\xbaH\x05\x82\x01\x02\x10\x01\"q\n\x12ListEventsResponse\x12,\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x1c.enmeshed.connector.v1.Event\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x14\n\x0cresume_token\x18\x03 \x01(\t\"S\n\x17ListFailedEventsRequest\x12\x1a\n\tpage_size\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x10\"g\n\x18ListFailedEventsResponse\x12\x32\n\x06\x65vents\x18\x01 \x03(\x0b\x32\".enmeshed.connector.v1.FailedEvent\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"V\n\x17RetryFailedEventRequest\x12\x15\n\x02id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64\x12$\n\x0fidempotency_key\x18\x0f \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"M\n\x18RetryFailedEventResponse\x12\x31\n\x05\x65vent\x18\x01 \x01(\x0b\x32\".enmeshed.connector.v1.FailedEvent\"\xbd\x01\n\x0cSubscription\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05types\x18\x02 \x03(\t\x12\x14\n\x0cresume_token\x18\x03 \x01(\t\x12/\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x34\n\x10\x61\x63knowledge_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0bis_attached\x18\x06 \x01(\x08\"\xc6\x02\n\x19\x43reateSubscriptionRequest\x12\x39\n\x04name\x18\x01 \x01(\tB+\xbaH(r&2$^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$\x12U\n\x05types\x18\x02 \x03(\tBF\xbaHC\x92\x01@\x10\x64\"<r:\x10\x01\x18\xc8\x01\x32\x33^([A-Za-z0-9_-]+|\\*\\*?)(\\.([A-Za-z0-9_-]+|\\*\\*?))*$\x12\"\n\x0cresume_token\x18\x03 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x08H\x00\x12\x44\n\x04\x66rom\x18\x04 \x01(\x0e\x32(.enmeshed.connector.v1.SubscriptionStartB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00H\x00\x12$\n\x0fidempotency_key\x18\x0f \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x42\x07\n\x05start\"W\n\x1a\x43reateSubscriptionResponse\x12\x39\n\x0csubscription\x18\x01 \x01(\x0b\x32#.enmeshed.connector.v1.Subscription\"S\n\x16GetSubscriptionRequest\x12\x39\n\x04name\x18\x01 \x01(\tB+\xbaH(r&2$^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$\"T\n\x17GetSubscriptionResponse\x12\x39\n\x0csubscription\x18\x01 \x01(\x0b\x32#.enmeshed.connector.v1.Subscription\"T\n\x18ListSubscriptionsRequest\x12\x1a\n\tpage_size\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x10\"p\n\x19ListSubscriptionsResponse\x12:\n\rsubscriptions\x18\x01 \x03(\x0b\x32#.enmeshed.connector.v1.Subscription\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"|\n\x19\x44\x65leteSubscriptionRequest\x12\x39\n\x04name\x18\x01 \x01(\tB+\xbaH(r&2$^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$\x12$\n\x0fidempotency_key\x18\x0f \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"\x1c\n\x1a\x44\x65leteSubscriptionResponse\"w\n\x18\x41\x63knowledgeEventsRequest\x12\x39\n\x04name\x18\x01 \x01(\tB+\xbaH(r&2$^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$\x12 \n\x0cresume_token\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x08\"V\n\x19\x41\x63knowledgeEventsResponse\x12\x39\n\x0csubscription\x18\x01 \x01(\x0b\x32#.enmeshed.connector.v1.Subscription*u\n\x11SubscriptionStart\x12\"\n\x1eSUBSCRIPTION_START_UNSPECIFIED\x10\x00\x12 \n\x1cSUBSCRIPTION_START_BEGINNING\x10\x01\x12\x1a\n\x16SUBSCRIPTION_START_NOW\x10\x02\x32\x8f\x08\n\x06\x45vents\x12`\n\tSubscribe\x12\'.enmeshed.connector.v1.SubscribeRequest\x1a(.enmeshed.connector.v1.SubscribeResponse0\x01\x12\x61\n\nListEvents\x12(.enmeshed.connector.v1.ListEventsRequest\x1a).enmeshed.connector.v1.ListEventsResponse\x12s\n\x10ListFailedEvents\x12..enmeshed.connector.v1.ListFailedEventsRequest\x1a/.enmeshed.connector.v1.ListFailedEventsResponse\x12s\n\x10RetryFailedEvent\x12..enmeshed.connector.v1.RetryFailedEventRequest\x1a/.enmeshed.connector.v1.RetryFailedEventResponse\x12y\n\x12\x43reateSubscription\x12\x30.enmeshed.connector.v1.CreateSubscriptionRequest\x1a\x31.enmeshed.connector.v1.CreateSubscriptionResponse\x12p\n\x0fGetSubscription\x12-.enmeshed.connector.v1.GetSubscriptionRequest\x1a..enmeshed.connector.v1.GetSubscriptionResponse\x12v\n\x11ListSubscriptions\x12/.enmeshed.connector.v1.ListSubscriptionsRequest\x1a\x30.enmeshed.connector.v1.ListSubscriptionsResponse\x12y\n\x12\x44\x65leteSubscription\x12\x30.enmeshed.connector.v1.DeleteSubscriptionRequest\x1a\x31.enmeshed.connector.v1.DeleteSubscriptionResponse\x12v\n\x11\x41\x63knowledgeEvents\x12/.enmeshed.connector.v1.AcknowledgeEventsRequest\x1a\x30.enmeshed.connector.v1.AcknowledgeEventsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,7 +37,7 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'enmeshed.connector.v1.event
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_SUBSCRIBEREQUEST'].fields_by_name['types']._loaded_options = None
-  _globals['_SUBSCRIBEREQUEST'].fields_by_name['types']._serialized_options = b'\272H5\222\0012\020d\".r,\020\001\030\310\0012%^[A-Za-z0-9*_-]+(\\.[A-Za-z0-9*_-]+)*$'
+  _globals['_SUBSCRIBEREQUEST'].fields_by_name['types']._serialized_options = b'\272HC\222\001@\020d\"<r:\020\001\030\310\00123^([A-Za-z0-9_-]+|\\*\\*?)(\\.([A-Za-z0-9_-]+|\\*\\*?))*$'
   _globals['_SUBSCRIBEREQUEST'].fields_by_name['origins']._loaded_options = None
   _globals['_SUBSCRIBEREQUEST'].fields_by_name['origins']._serialized_options = b'\272H\016\222\001\013\020\n\"\007\202\001\004\020\001 \000'
   _globals['_SUBSCRIBEREQUEST'].fields_by_name['resume_token']._loaded_options = None
@@ -55,7 +55,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTEVENTSREQUEST'].fields_by_name['page_token']._loaded_options = None
   _globals['_LISTEVENTSREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003\030\200\020'
   _globals['_LISTEVENTSREQUEST'].fields_by_name['types']._loaded_options = None
-  _globals['_LISTEVENTSREQUEST'].fields_by_name['types']._serialized_options = b'\272H5\222\0012\020d\".r,\020\001\030\310\0012%^[A-Za-z0-9*_-]+(\\.[A-Za-z0-9*_-]+)*$'
+  _globals['_LISTEVENTSREQUEST'].fields_by_name['types']._serialized_options = b'\272HC\222\001@\020d\"<r:\020\001\030\310\00123^([A-Za-z0-9_-]+|\\*\\*?)(\\.([A-Za-z0-9_-]+|\\*\\*?))*$'
   _globals['_LISTEVENTSREQUEST'].fields_by_name['resume_token']._loaded_options = None
   _globals['_LISTEVENTSREQUEST'].fields_by_name['resume_token']._serialized_options = b'\272H\005r\003\030\200\010'
   _globals['_LISTEVENTSREQUEST'].fields_by_name['view']._loaded_options = None
@@ -71,7 +71,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CREATESUBSCRIPTIONREQUEST'].fields_by_name['name']._loaded_options = None
   _globals['_CREATESUBSCRIPTIONREQUEST'].fields_by_name['name']._serialized_options = b'\272H(r&2$^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$'
   _globals['_CREATESUBSCRIPTIONREQUEST'].fields_by_name['types']._loaded_options = None
-  _globals['_CREATESUBSCRIPTIONREQUEST'].fields_by_name['types']._serialized_options = b'\272H5\222\0012\020d\".r,\020\001\030\310\0012%^[A-Za-z0-9*_-]+(\\.[A-Za-z0-9*_-]+)*$'
+  _globals['_CREATESUBSCRIPTIONREQUEST'].fields_by_name['types']._serialized_options = b'\272HC\222\001@\020d\"<r:\020\001\030\310\00123^([A-Za-z0-9_-]+|\\*\\*?)(\\.([A-Za-z0-9_-]+|\\*\\*?))*$'
   _globals['_CREATESUBSCRIPTIONREQUEST'].fields_by_name['resume_token']._loaded_options = None
   _globals['_CREATESUBSCRIPTIONREQUEST'].fields_by_name['resume_token']._serialized_options = b'\272H\007r\005\020\001\030\200\010'
   _globals['_CREATESUBSCRIPTIONREQUEST'].fields_by_name['from']._loaded_options = None
@@ -92,56 +92,56 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ACKNOWLEDGEEVENTSREQUEST'].fields_by_name['name']._serialized_options = b'\272H(r&2$^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$'
   _globals['_ACKNOWLEDGEEVENTSREQUEST'].fields_by_name['resume_token']._loaded_options = None
   _globals['_ACKNOWLEDGEEVENTSREQUEST'].fields_by_name['resume_token']._serialized_options = b'\272H\007r\005\020\001\030\200\010'
-  _globals['_SUBSCRIPTIONSTART']._serialized_start=3312
-  _globals['_SUBSCRIPTIONSTART']._serialized_end=3429
+  _globals['_SUBSCRIPTIONSTART']._serialized_start=3354
+  _globals['_SUBSCRIPTIONSTART']._serialized_end=3471
   _globals['_SUBSCRIBEREQUEST']._serialized_start=236
-  _globals['_SUBSCRIBEREQUEST']._serialized_end=667
-  _globals['_SUBSCRIBERESPONSE']._serialized_start=670
-  _globals['_SUBSCRIBERESPONSE']._serialized_end=1003
-  _globals['_SUBSCRIPTIONSTARTED']._serialized_start=1005
-  _globals['_SUBSCRIPTIONSTARTED']._serialized_end=1113
-  _globals['_EVENTBATCH']._serialized_start=1115
-  _globals['_EVENTBATCH']._serialized_end=1173
-  _globals['_CAUGHTUP']._serialized_start=1175
-  _globals['_CAUGHTUP']._serialized_end=1185
-  _globals['_FELLBEHIND']._serialized_start=1187
-  _globals['_FELLBEHIND']._serialized_end=1199
-  _globals['_HEARTBEAT']._serialized_start=1201
-  _globals['_HEARTBEAT']._serialized_end=1212
-  _globals['_LISTEVENTSREQUEST']._serialized_start=1215
-  _globals['_LISTEVENTSREQUEST']._serialized_end=1506
-  _globals['_LISTEVENTSRESPONSE']._serialized_start=1508
-  _globals['_LISTEVENTSRESPONSE']._serialized_end=1621
-  _globals['_LISTFAILEDEVENTSREQUEST']._serialized_start=1623
-  _globals['_LISTFAILEDEVENTSREQUEST']._serialized_end=1706
-  _globals['_LISTFAILEDEVENTSRESPONSE']._serialized_start=1708
-  _globals['_LISTFAILEDEVENTSRESPONSE']._serialized_end=1811
-  _globals['_RETRYFAILEDEVENTREQUEST']._serialized_start=1813
-  _globals['_RETRYFAILEDEVENTREQUEST']._serialized_end=1899
-  _globals['_RETRYFAILEDEVENTRESPONSE']._serialized_start=1901
-  _globals['_RETRYFAILEDEVENTRESPONSE']._serialized_end=1978
-  _globals['_SUBSCRIPTION']._serialized_start=1981
-  _globals['_SUBSCRIPTION']._serialized_end=2170
-  _globals['_CREATESUBSCRIPTIONREQUEST']._serialized_start=2173
-  _globals['_CREATESUBSCRIPTIONREQUEST']._serialized_end=2485
-  _globals['_CREATESUBSCRIPTIONRESPONSE']._serialized_start=2487
-  _globals['_CREATESUBSCRIPTIONRESPONSE']._serialized_end=2574
-  _globals['_GETSUBSCRIPTIONREQUEST']._serialized_start=2576
-  _globals['_GETSUBSCRIPTIONREQUEST']._serialized_end=2659
-  _globals['_GETSUBSCRIPTIONRESPONSE']._serialized_start=2661
-  _globals['_GETSUBSCRIPTIONRESPONSE']._serialized_end=2745
-  _globals['_LISTSUBSCRIPTIONSREQUEST']._serialized_start=2747
-  _globals['_LISTSUBSCRIPTIONSREQUEST']._serialized_end=2831
-  _globals['_LISTSUBSCRIPTIONSRESPONSE']._serialized_start=2833
-  _globals['_LISTSUBSCRIPTIONSRESPONSE']._serialized_end=2945
-  _globals['_DELETESUBSCRIPTIONREQUEST']._serialized_start=2947
-  _globals['_DELETESUBSCRIPTIONREQUEST']._serialized_end=3071
-  _globals['_DELETESUBSCRIPTIONRESPONSE']._serialized_start=3073
-  _globals['_DELETESUBSCRIPTIONRESPONSE']._serialized_end=3101
-  _globals['_ACKNOWLEDGEEVENTSREQUEST']._serialized_start=3103
-  _globals['_ACKNOWLEDGEEVENTSREQUEST']._serialized_end=3222
-  _globals['_ACKNOWLEDGEEVENTSRESPONSE']._serialized_start=3224
-  _globals['_ACKNOWLEDGEEVENTSRESPONSE']._serialized_end=3310
-  _globals['_EVENTS']._serialized_start=3432
-  _globals['_EVENTS']._serialized_end=4471
+  _globals['_SUBSCRIBEREQUEST']._serialized_end=681
+  _globals['_SUBSCRIBERESPONSE']._serialized_start=684
+  _globals['_SUBSCRIBERESPONSE']._serialized_end=1017
+  _globals['_SUBSCRIPTIONSTARTED']._serialized_start=1019
+  _globals['_SUBSCRIPTIONSTARTED']._serialized_end=1127
+  _globals['_EVENTBATCH']._serialized_start=1129
+  _globals['_EVENTBATCH']._serialized_end=1187
+  _globals['_CAUGHTUP']._serialized_start=1189
+  _globals['_CAUGHTUP']._serialized_end=1199
+  _globals['_FELLBEHIND']._serialized_start=1201
+  _globals['_FELLBEHIND']._serialized_end=1213
+  _globals['_HEARTBEAT']._serialized_start=1215
+  _globals['_HEARTBEAT']._serialized_end=1226
+  _globals['_LISTEVENTSREQUEST']._serialized_start=1229
+  _globals['_LISTEVENTSREQUEST']._serialized_end=1534
+  _globals['_LISTEVENTSRESPONSE']._serialized_start=1536
+  _globals['_LISTEVENTSRESPONSE']._serialized_end=1649
+  _globals['_LISTFAILEDEVENTSREQUEST']._serialized_start=1651
+  _globals['_LISTFAILEDEVENTSREQUEST']._serialized_end=1734
+  _globals['_LISTFAILEDEVENTSRESPONSE']._serialized_start=1736
+  _globals['_LISTFAILEDEVENTSRESPONSE']._serialized_end=1839
+  _globals['_RETRYFAILEDEVENTREQUEST']._serialized_start=1841
+  _globals['_RETRYFAILEDEVENTREQUEST']._serialized_end=1927
+  _globals['_RETRYFAILEDEVENTRESPONSE']._serialized_start=1929
+  _globals['_RETRYFAILEDEVENTRESPONSE']._serialized_end=2006
+  _globals['_SUBSCRIPTION']._serialized_start=2009
+  _globals['_SUBSCRIPTION']._serialized_end=2198
+  _globals['_CREATESUBSCRIPTIONREQUEST']._serialized_start=2201
+  _globals['_CREATESUBSCRIPTIONREQUEST']._serialized_end=2527
+  _globals['_CREATESUBSCRIPTIONRESPONSE']._serialized_start=2529
+  _globals['_CREATESUBSCRIPTIONRESPONSE']._serialized_end=2616
+  _globals['_GETSUBSCRIPTIONREQUEST']._serialized_start=2618
+  _globals['_GETSUBSCRIPTIONREQUEST']._serialized_end=2701
+  _globals['_GETSUBSCRIPTIONRESPONSE']._serialized_start=2703
+  _globals['_GETSUBSCRIPTIONRESPONSE']._serialized_end=2787
+  _globals['_LISTSUBSCRIPTIONSREQUEST']._serialized_start=2789
+  _globals['_LISTSUBSCRIPTIONSREQUEST']._serialized_end=2873
+  _globals['_LISTSUBSCRIPTIONSRESPONSE']._serialized_start=2875
+  _globals['_LISTSUBSCRIPTIONSRESPONSE']._serialized_end=2987
+  _globals['_DELETESUBSCRIPTIONREQUEST']._serialized_start=2989
+  _globals['_DELETESUBSCRIPTIONREQUEST']._serialized_end=3113
+  _globals['_DELETESUBSCRIPTIONRESPONSE']._serialized_start=3115
+  _globals['_DELETESUBSCRIPTIONRESPONSE']._serialized_end=3143
+  _globals['_ACKNOWLEDGEEVENTSREQUEST']._serialized_start=3145
+  _globals['_ACKNOWLEDGEEVENTSREQUEST']._serialized_end=3264
+  _globals['_ACKNOWLEDGEEVENTSRESPONSE']._serialized_start=3266
+  _globals['_ACKNOWLEDGEEVENTSRESPONSE']._serialized_end=3352
+  _globals['_EVENTS']._serialized_start=3474
+  _globals['_EVENTS']._serialized_end=4513
 # @@protoc_insertion_point(module_scope)
