@@ -1,13 +1,15 @@
 """A small network in one process: an embedded Backbone without sockets, and accounts of our transport layer on it.
 
 `DirectGateway` carries the calls of the Backbone client's endpoints straight into the Backbone's application. That is
-quick, and it can lose what a real network loses: `faults` decides for each call whether it gets through, and whether its answer does.
+quick, and it can lose what a real network loses: `faults` decides for each call whether it gets through, and whether its
+answer does.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -325,6 +327,24 @@ class Network:
         account = await open_account(environment)
         await account.start()
         return Party(account, self.faults[context.account])
+
+    async def close(self, name: str) -> None:
+        """Closes the database of an account, as the end of its process does."""
+        await self._stores.pop(name).close()
+
+    async def back_up(self, name: str) -> None:
+        """Copies the database of an account, which is closed for that."""
+        await self.close(name)
+        for file in self._folder.glob(f"acc-{name}*"):
+            shutil.copy(file, self._folder / f"backup-{file.name}")
+
+    async def restore(self, name: str) -> None:
+        """Puts the copy in the place of the account's database, which is closed for that."""
+        await self.close(name)
+        for file in self._folder.glob(f"acc-{name}*"):
+            file.unlink()
+        for file in self._folder.glob(f"backup-acc-{name}*"):
+            shutil.copy(file, self._folder / file.name.removeprefix("backup-"))
 
     def rows(self, sql: str, *parameters: Any) -> list[dict[str, Any]]:
         """Returns what a query finds in the Backbone's own data."""

@@ -306,7 +306,7 @@ async def test_a_relationship_is_not_replaced_by_one_with_a_shorter_history(netw
 
     await sync(second)
 
-    kept = await second.store.get("Relationships", short["id"])
+    kept = await second.store.get("Relationships", str(short["id"]))
     assert kept is not None
     assert kept["status"] == "Active"
 
