@@ -2,11 +2,10 @@
 
 ```python
 async with BackboneHttp(HttpSettings()) as http:                     # one for each process
-    target = BackboneTarget("https://…", client_id, client_secret)
-    anonymous = AnonymousBackbone(BackboneSession(http, target))
-    challenge = await anonymous.challenges.create()
+    gateway = BackboneGateway(http, BackboneTarget("https://…", client_id, client_secret))   # one for each Backbone
+    challenge = await AnonymousBackbone(gateway.anonymous()).challenges.create()
     …
-    backbone = Backbone(BackboneSession(http, target, DeviceCredentials(username, password)))   # one for each account
+    backbone = Backbone(gateway.for_device(username, password))      # one for each account
     sent = await backbone.bound(correlation_id="…").messages.send(NewMessage(…))
 ```
 
@@ -15,6 +14,7 @@ Values of the wire are in `backbone.endpoints.*`; which error means what is in `
 
 from enmeshed_connector.backbone.auth import DeviceCredentials
 from enmeshed_connector.backbone.client import AnonymousBackbone, Backbone
+from enmeshed_connector.backbone.gateway import BackboneGateway
 from enmeshed_connector.backbone.http import BackboneHttp, HttpSettings, InsecureAddress, proxy_from_environment
 from enmeshed_connector.backbone.retries import RetryPolicy
 from enmeshed_connector.backbone.session import (
@@ -29,6 +29,7 @@ from enmeshed_connector.backbone.sse import StreamPlan, StreamPolicy
 __all__ = [
     "AnonymousBackbone",
     "Backbone",
+    "BackboneGateway",
     "BackboneHttp",
     "BackboneSession",
     "BackboneTarget",

@@ -67,7 +67,7 @@ _OFFICIAL_CAUSES = {
 }
 
 
-def is_success(call: Call[Any], status: int) -> bool:  # Any: the type of the answer is of no matter here.
+def is_success(call: Call[object], status: int) -> bool:
     """Tells whether a status promises what the call asks for; 304 counts only for calls that named a known state."""
     return 200 <= status < 300 or (status == 304 and "If-None-Match" in call.headers)
 
@@ -95,7 +95,7 @@ def value_of(call: Call[T], status: int, headers: Mapping[str, str], body: bytes
         raise unusable(call, status, str(error)) from None
 
 
-def unusable(call: Call[Any], status: int, what: str) -> BackboneError:  # Any: as above.
+def unusable(call: Call[object], status: int, what: str) -> BackboneError:
     """Returns the error for a success that cannot be read."""
     if call.repeat is Repeat.NEVER:
         return AnswerLost(
@@ -108,7 +108,7 @@ def unusable(call: Call[Any], status: int, what: str) -> BackboneError:  # Any: 
     return AnswerUnusable(f"{call.name}: the Backbone's answer cannot be read ({what}).", call=call.name, status=status)
 
 
-def too_large(call: Call[Any], status: int) -> BackboneError:  # Any: as above.
+def too_large(call: Call[object], status: int) -> BackboneError:
     """Returns the error for a success that is larger than the cap of its call."""
     facts = {"capBytes": str(call.answer_cap_bytes)}
     if call.repeat is Repeat.NEVER:
@@ -127,7 +127,7 @@ def too_large(call: Call[Any], status: int) -> BackboneError:  # Any: as above.
     )
 
 
-def unanswered(call: Call[Any], fault: HttpFault) -> BackboneError:  # Any: as above.
+def unanswered(call: Call[object], fault: HttpFault) -> BackboneError:
     """Returns the error for an attempt without a complete answer."""
     official = _OFFICIAL_CAUSES.get(fault.cause, "error.transport.request.network")
     facts = {"cause": fault.cause}
@@ -138,16 +138,18 @@ def unanswered(call: Call[Any], fault: HttpFault) -> BackboneError:  # Any: as a
             facts=facts,
             official_code=official,
         )
-    return BackboneUnavailable(
+    unavailable = BackboneUnavailable(
         f"{call.name}: the Backbone cannot be reached or does not answer ({fault.cause}). Repeat it later.",
         call=call.name,
         facts=facts,
         official_code=official,
     )
+    unavailable.may_be_done = fault.sent
+    return unavailable
 
 
 def error_of(
-    call: Call[Any],  # Any: as above.
+    call: Call[object],
     status: int,
     headers: Mapping[str, str],
     body: bytes,
@@ -204,7 +206,7 @@ def error_of(
 
 
 def _failed(
-    call: Call[Any],  # Any: as above.
+    call: Call[object],
     said: str,
     common: dict[str, Any],  # Any: as above.
     retry_after: timedelta | None,
@@ -219,13 +221,15 @@ def _failed(
             facts=facts,
             official_code=official,
         )
-    return BackboneUnavailable(
+    failed = BackboneUnavailable(
         f"{call.name}: the Backbone failed ({said}). Repeat it later.",
         **common,
         facts=facts,
         official_code=official,
         retry_after=retry_after,
     )
+    failed.may_be_done = True
+    return failed
 
 
 def _exhausted(

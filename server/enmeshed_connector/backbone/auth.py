@@ -10,7 +10,7 @@ from datetime import timedelta
 from urllib.parse import urlencode
 
 from enmeshed_connector.backbone.answers import error_of
-from enmeshed_connector.backbone.calls import Answer, Call, Repeat
+from enmeshed_connector.backbone.calls import Call, Repeat
 from enmeshed_connector.backbone.errors import (
     AnswerUnusable,
     AuthenticationFailed,
@@ -21,6 +21,7 @@ from enmeshed_connector.backbone.errors import (
 )
 from enmeshed_connector.backbone.wire import Fields, WireError, decode_json
 from enmeshed_connector.core.clock import Clock
+from enmeshed_connector.core.secret_bytes import SecretText
 
 TOKEN_CALL: Call[None] = Call(
     "auth.token", "POST", "/connect/token", lambda _answer: None, Repeat.SAFE, answer_cap_bytes=256 * 1024
@@ -45,7 +46,7 @@ class DeviceCredentials:
 
     username: str
     """`USR…`."""
-    password: str = field(repr=False)
+    password: SecretText
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,19 +58,19 @@ class AccessToken:
     """As the Backbone says, counted from its answer."""
 
 
-def token_form(client_id: str, client_secret: str, credentials: DeviceCredentials) -> bytes:
+def token_form(client_id: str, client_secret: SecretText, credentials: DeviceCredentials) -> bytes:
     """Returns the body of the token request."""
     form = {
         "grant_type": "password",
         "client_id": client_id,
-        "client_secret": client_secret,
+        "client_secret": client_secret.reveal_text(),
         "username": credentials.username,
-        "password": credentials.password,
+        "password": credentials.password.reveal_text(),
     }
     return urlencode(form).encode("ascii")
 
 
-def read_token(answer: Answer, body: bytes) -> AccessToken:
+def read_token(body: bytes) -> AccessToken:
     """Returns the token in a successful answer.
 
     Raises:
@@ -82,7 +83,7 @@ def read_token(answer: Answer, body: bytes) -> AccessToken:
             raise WireError("token.access_token is no token")
     except WireError as error:
         raise AnswerUnusable(
-            f"The Backbone's answer holds no token ({error}).", call=TOKEN_CALL.name, status=answer.status
+            f"The Backbone's answer holds no token ({error}).", call=TOKEN_CALL.name, status=200
         ) from None
     return AccessToken(token, timedelta(seconds=max(0, min(seconds, 86_400))))
 

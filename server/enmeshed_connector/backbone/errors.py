@@ -38,7 +38,10 @@ class BackboneError(DomainError):
         status: The HTTP status of the answer; None when there was none.
         platform_code: The platform's whole code, `error.platform.…`; None when the answer held none.
         error_id: The platform's id of this occurrence, `ERR…`; None when the answer held none.
+        may_be_done: Whether the Backbone may have done what was asked in spite of the error.
     """
+
+    may_be_done: bool = False
 
     reason, code = "BACKBONE_FAILED", Code.UNAVAILABLE
 
@@ -104,18 +107,21 @@ class AnswerLost(BackboneError, OutcomeUnknown):
     reason, code = "OUTCOME_UNKNOWN", Code.UNKNOWN
     default_official_code = "error.transport.request.aborted"
 
+    may_be_done = True
     settled_after: timedelta = timedelta(seconds=60)
 
 
 class AnswerUnusable(BackboneError):
-    """The answer to a call that changes nothing was not what the Backbone's interface promises."""
+    """The answer to a call that may be repeated was not what the Backbone's interface promises."""
+
+    may_be_done = True
 
     reason, code = "BACKBONE_ANSWER_UNUSABLE", Code.UNAVAILABLE
     default_official_code = "error.transport.request.resultUndefined"
 
 
 class AnswerTooLarge(BackboneError):
-    """The answer to a call that changes nothing is larger than the cap of the call; it was not read to its end."""
+    """The answer to a call that may be repeated is larger than the cap of the call; it was not read to its end."""
 
     reason, code = "BACKBONE_ANSWER_TOO_LARGE", Code.RESOURCE_EXHAUSTED
     default_official_code = "error.transport.request.bodyLengthExceeded"

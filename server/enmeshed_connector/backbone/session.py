@@ -10,12 +10,20 @@ import os
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import Any, TypeVar, cast
+from typing import TypeVar, cast
 from urllib.parse import urlencode, urlsplit
 
-from enmeshed_connector.backbone.answers import ERROR_CAP_BYTES, error_of, is_success, too_large, unanswered, value_of
+from enmeshed_connector.backbone.answers import (
+    ERROR_CAP_BYTES,
+    error_of,
+    is_success,
+    too_large,
+    unanswered,
+    unusable,
+    value_of,
+)
 from enmeshed_connector.backbone.auth import (
     TOKEN_CALL,
     AccessToken,
@@ -40,12 +48,11 @@ from enmeshed_connector.backbone.retries import RandomSource, RetryBudget, Retry
 from enmeshed_connector.backbone.sse import SILENCE, STREAM_PATH, EventDecoder, StreamGarbage
 from enmeshed_connector.backbone.wire import off_loop_when_large
 from enmeshed_connector.core.clock import Clock, SystemClock
+from enmeshed_connector.core.secret_bytes import SecretText
 
 T = TypeVar("T")
 R = TypeVar("R")
-E = TypeVar("E", bound=BackboneError | None)
 
-_UNSENT_CAUSES = frozenset({"network", "address", "tls", "proxy", "queue"})
 _CORRELATION_ID = re.compile(r"[\x21-\x7e]{1,100}\Z")
 
 
@@ -56,7 +63,7 @@ class BackboneTarget:
     base_url: str
     """`https://host[:port][/path]`."""
     client_id: str
-    client_secret: str = field(repr=False)
+    client_secret: SecretText
     events_base_url: str | None = None
     """Where the event stream is, if not below the base URL."""
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -112,6 +119,21 @@ class CallRecord:
 
 Observer = Callable[[CallRecord], None]
 """Is told of every attempt; must not raise and not block."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Trial:
+    """One attempt of a call, and how long there is time for it and those after it."""
+
+    call: Call[object]
+    options: CallOptions
+    deadline: float
+    number: int
+    started: float
+
+
+_Exchange = tuple[AbstractAsyncContextManager[HttpAnswer], HttpAnswer]
+"""The head of a success, and the exchange that is to be ended when its body has been read."""
 
 
 class BackboneSession:
@@ -176,65 +198,62 @@ class BackboneSession:
 
     async def call(self, call: Call[T], options: CallOptions | None = None) -> T:
         """Sends the call and returns what its reader makes of the answer; see `Caller.call`."""
-        options = options or CallOptions()
-        deadline = self._deadline(call, options)
+        trial = self._first(call, options)
 
-        async def attempt(number: int) -> T:
-            return await self._attempt(call, options, deadline, number)
+        async def attempt(trial: _Trial) -> T:
+            return await self._attempt(call, trial)
 
-        async with self._slot(call, deadline):
-            return await self._repeat(call, deadline, attempt)
+        async with self._slot(trial):
+            return await self._repeat(trial, attempt)
 
     @asynccontextmanager
     async def stream(
         self, call: Call[object], options: CallOptions | None = None
     ) -> AsyncIterator[AsyncIterator[bytes]]:
         """Hands out the body in pieces; see `Caller.stream`. The deadline bounds the wait for the first of it."""
-        options = options or CallOptions()
-        deadline = self._deadline(call, options)
-        async with self._slot(call, deadline):
-            opened: list[AbstractAsyncContextManager[HttpAnswer]] = []
-
-            async def attempt(number: int) -> HttpAnswer:
-                exchange, answer = await self._open(call, options, deadline, number)
-                opened.append(exchange)
-                return answer
-
-            answer = await self._repeat(call, deadline, attempt)
+        trial = self._first(call, options)
+        async with self._slot(trial):
+            exchange, answer = await self._repeat(trial, self._open)
             try:
+                self._note(trial, answer.status, None)
                 async with aclosing(_capped(call, answer)) as pieces:
                     yield pieces
             finally:
-                await opened[0].__aexit__(None, None, None)
+                await exchange.__aexit__(None, None, None)
 
     @asynccontextmanager
     async def event_stream(self, options: CallOptions | None = None) -> AsyncIterator[AsyncIterator[str]]:
         """Opens the event stream once; see `Caller.event_stream`. Takes no slot and is not repeated here."""
-        options = options or CallOptions()
         call: Call[None] = Call("events.stream", "GET", STREAM_PATH, nothing, Repeat.SAFE, is_event_stream=True)
-        exchange, answer = await self._open(call, options, self._deadline(call, options), 1)
+        trial = self._first(call, options)
+        exchange, answer = await self._open(trial)
         try:
             if not answer.headers.get("content-type", "").startswith("text/event-stream"):
-                raise AnswerUnusable("events.stream: the answer is no stream of events.", call=call.name)
+                error = AnswerUnusable("events.stream: the answer is no stream of events.", call=call.name)
+                raise self._noted(trial, answer.status, error)
+            self._note(trial, answer.status, None)
             async with aclosing(_names(call, answer)) as names:
                 yield names
         finally:
             await exchange.__aexit__(None, None, None)
 
-    def _deadline(self, call: Call[Any], options: CallOptions) -> float:  # Any: the answer's type is of no matter.
+    def _first(self, call: Call[object], options: CallOptions | None) -> _Trial:
+        options = options or CallOptions()
+        started = self._clock.monotonic()
         timeout = self._settings.transfer_timeout if call.is_transfer else self._settings.call_timeout
-        own = self._clock.monotonic() + timeout.total_seconds()
-        return own if options.deadline is None else min(own, options.deadline)
+        own = started + timeout.total_seconds()
+        deadline = own if options.deadline is None else min(own, options.deadline)
+        return _Trial(call, options, deadline, 1, started)
 
     @asynccontextmanager
-    async def _slot(self, call: Call[Any], deadline: float) -> AsyncIterator[None]:  # Any: as above.
-        slots = self._transfer_slots if call.is_transfer else self._call_slots
-        if slots.locked() or self._left(deadline) <= 0:
+    async def _slot(self, trial: _Trial) -> AsyncIterator[None]:
+        slots = self._transfer_slots if trial.call.is_transfer else self._call_slots
+        if slots.locked():
             try:
-                async with asyncio.timeout(self._left(deadline)):
+                async with asyncio.timeout(self._left(trial)):
                     await slots.acquire()
             except TimeoutError:
-                raise unanswered(call, HttpFault("queue", sent=False)) from None
+                raise unanswered(trial.call, HttpFault("queue", sent=False)) from None
         else:
             await slots.acquire()
         try:
@@ -242,162 +261,136 @@ class BackboneSession:
         finally:
             slots.release()
 
-    async def _repeat(
-        self,
-        call: Call[Any],  # Any: as above.
-        deadline: float,
-        attempt: Callable[[int], Awaitable[R]],
-    ) -> R:
+    async def _repeat(self, trial: _Trial, attempt: Callable[[_Trial], Awaitable[R]]) -> R:
         """Makes attempts until one succeeds, may not be repeated, or time, count or budget is used up."""
-        self._budget.earn()
+        call, policy = trial.call, self._settings.retry
         may_be_done = False
-        number = 0
+        self._budget.earn()
         while True:
-            number += 1
             try:
-                return await attempt(number)
+                return await attempt(trial)
             except RecordNotFound:
                 if call.gone_is_done and may_be_done:
                     return cast(R, call.read(Answer(204, None)))
                 raise
             except (BackboneUnavailable, AnswerUnusable, BackboneBusy) as error:
-                may_be_done = may_be_done or error.facts.get("cause") not in _UNSENT_CAUSES
-                delay = self._settings.retry.delay(number, self._random)
-                if error.retry_after is not None:
-                    delay = max(delay, error.retry_after)
+                may_be_done = may_be_done or (error.call == call.name and error.may_be_done)
+                delay = max(policy.delay(trial.number, self._random), error.retry_after or timedelta())
                 if (
-                    number >= self._settings.retry.attempts
-                    or delay > self._settings.retry.longest_delay
-                    or delay.total_seconds() >= self._left(deadline)
+                    trial.number >= policy.attempts
+                    or delay > policy.longest_delay
+                    or delay.total_seconds() >= self._left(trial)
                     or not self._budget.spend()
                 ):
                     raise
             await self._clock.sleep(delay)
+            trial = replace(trial, number=trial.number + 1, started=self._clock.monotonic())
 
-    async def _attempt(self, call: Call[T], options: CallOptions, deadline: float, number: int) -> T:
-        exchange, answer = await self._open(call, options, deadline, number)
-        started = self._clock.monotonic()
-        status = answer.status
-        headers = answer.headers
+    async def _attempt(self, call: Call[T], trial: _Trial) -> T:
+        exchange, answer = await self._open(trial)
+        status, headers = answer.status, answer.headers
         try:
-            async with asyncio.timeout(self._left(deadline)):
+            async with asyncio.timeout(self._left(trial)):
                 body = await _read(answer, call.answer_cap_bytes)
         except HttpFault as fault:
-            raise self._noted(call, options, number, started, status, unanswered(call, fault)) from fault
+            raise self._noted(trial, status, unanswered(call, fault)) from fault
         except TimeoutError:
-            late = HttpFault("deadline", sent=True)
-            raise self._noted(call, options, number, started, status, unanswered(call, late)) from None
+            raise self._noted(trial, status, unanswered(call, HttpFault("deadline", sent=True))) from None
         finally:
             await exchange.__aexit__(None, None, None)
-        if body is None:
-            raise self._noted(call, options, number, started, status, too_large(call, status))
-        if headers.get("content-encoding", "identity") not in {"identity", ""}:
-            body = b""
-        return await off_loop_when_large(lambda: value_of(call, status, headers, body), len(body))
+        try:
+            if body is None:
+                raise too_large(call, status)
+            if headers.get("content-encoding", "identity") != "identity":
+                raise unusable(call, status, "the answer is compressed, which was not asked for")
+            value = await off_loop_when_large(lambda: value_of(call, status, headers, body), len(body))
+        except BackboneError as error:
+            raise self._noted(trial, status, error) from None
+        self._note(trial, status, None)
+        return value
 
-    async def _open(
-        self,
-        call: Call[Any],
-        options: CallOptions,
-        deadline: float,
-        number: int,  # Any: as above.
-    ) -> tuple[AbstractAsyncContextManager[HttpAnswer], HttpAnswer]:
-        """Sends the call and returns the head of a success; a refused token is replaced once."""
-        refused = False
-        while True:
-            token = None if self._tokens is None else await self._token(call, deadline)
-            try:
-                return await self._open_with(token, call, options, deadline, number)
-            except BackboneUnauthorized:
-                if token is None or self._tokens is None or refused:
-                    raise
-                refused = True
-                self._tokens.drop(token)
+    async def _open(self, trial: _Trial) -> _Exchange:
+        """Sends the call and returns a success to be read; a refused token is replaced once."""
+        if self._tokens is None:
+            return await self._open_with(None, trial)
+        token = await self._token(trial)
+        try:
+            return await self._open_with(token, trial)
+        except BackboneUnauthorized:
+            self._tokens.drop(token)
+        return await self._open_with(await self._token(trial), trial)
 
-    async def _open_with(
-        self,
-        token: AccessToken | None,
-        call: Call[Any],  # Any: as above.
-        options: CallOptions,
-        deadline: float,
-        number: int,
-    ) -> tuple[AbstractAsyncContextManager[HttpAnswer], HttpAnswer]:
-        started = self._clock.monotonic()
+    async def _open_with(self, token: AccessToken | None, trial: _Trial) -> _Exchange:
+        call = trial.call
         lane = Lane.STREAMS if call.is_event_stream else Lane.CALLS
         silence = SILENCE.total_seconds() if call.is_event_stream else None
         self._http.expect()
-        exchange = self._http.exchange(self._request(token, call, options), lane=lane, silence_seconds=silence)
+        exchange = self._http.exchange(self._request(token, trial), lane=lane, silence_seconds=silence)
         try:
-            async with asyncio.timeout(self._left(deadline)):
+            async with asyncio.timeout(self._left(trial)):
                 answer = await exchange.__aenter__()
         except HttpFault as fault:
-            raise self._noted(call, options, number, started, None, unanswered(call, fault)) from fault
+            raise self._noted(trial, None, unanswered(call, fault)) from fault
         except TimeoutError:
             late = HttpFault("deadline", sent=self._http.was_sent())
-            raise self._noted(call, options, number, started, None, unanswered(call, late)) from None
+            raise self._noted(trial, None, unanswered(call, late)) from None
         if is_success(call, answer.status):
-            self._noted(call, options, number, started, answer.status, None)
             return exchange, answer
         try:
-            body = await self._error_body(answer, deadline)
+            body = await self._error_body(answer, trial)
         finally:
             await exchange.__aexit__(None, None, None)
         error = error_of(call, answer.status, answer.headers, body, now=self._clock.now())
-        raise self._noted(call, options, number, started, answer.status, error)
+        raise self._noted(trial, answer.status, error)
 
-    async def _error_body(self, answer: HttpAnswer, deadline: float) -> bytes:
+    async def _error_body(self, answer: HttpAnswer, trial: _Trial) -> bytes:
         # The status alone says enough; a body that does not come is no reason to lose it.
         try:
-            async with asyncio.timeout(self._left(deadline)):
+            async with asyncio.timeout(self._left(trial)):
                 return await _read(answer, ERROR_CAP_BYTES) or b""
         except (HttpFault, TimeoutError):
             return b""
 
-    async def _token(self, call: Call[Any], deadline: float) -> AccessToken:  # Any: as above.
+    async def _token(self, trial: _Trial) -> AccessToken:
         assert self._tokens is not None
         try:
-            async with asyncio.timeout(self._left(deadline)):
+            async with asyncio.timeout(self._left(trial)):
                 return await self._tokens.token()
         except TimeoutError:
-            raise unanswered(call, HttpFault("deadline", sent=False)) from None
+            raise unanswered(trial.call, HttpFault("deadline", sent=False)) from None
 
     async def _fetch_token(self, credentials: DeviceCredentials) -> AccessToken:
+        trial = self._first(TOKEN_CALL, None)
         form = token_form(self._target.client_id, self._target.client_secret, credentials)
         headers = {**self._target.headers, "Content-Type": "application/x-www-form-urlencoded"}
         request = HttpRequest("POST", self._url(TOKEN_CALL), headers, form)
-        started = self._clock.monotonic()
-        options = CallOptions()
         status: int | None = None
         try:
-            async with (
-                asyncio.timeout(self._settings.call_timeout.total_seconds()),
-                self._http.exchange(request) as answer,
-            ):
+            async with asyncio.timeout(self._left(trial)), self._http.exchange(request) as answer:
                 status = answer.status
                 body = await _read(answer, TOKEN_CALL.answer_cap_bytes) or b""
         except HttpFault as fault:
-            raise self._noted(TOKEN_CALL, options, 1, started, status, unanswered(TOKEN_CALL, fault)) from fault
+            raise self._noted(trial, status, unanswered(TOKEN_CALL, fault)) from fault
         except TimeoutError:
-            late = HttpFault("timeout", sent=True)
-            raise self._noted(TOKEN_CALL, options, 1, started, status, unanswered(TOKEN_CALL, late)) from None
-        if status == 200:
-            self._noted(TOKEN_CALL, options, 1, started, status, None)
-            return read_token(Answer(status, None), body)
-        raise self._noted(TOKEN_CALL, options, 1, started, status, refusal_of(status, body))
+            raise self._noted(trial, status, unanswered(TOKEN_CALL, HttpFault("timeout", sent=True))) from None
+        if status != 200:
+            raise self._noted(trial, status, refusal_of(status, body))
+        try:
+            token = read_token(body)
+        except AnswerUnusable as error:
+            raise self._noted(trial, status, error) from None
+        self._note(trial, status, None)
+        return token
 
-    def _request(
-        self,
-        token: AccessToken | None,
-        call: Call[Any],
-        options: CallOptions,  # Any: as above.
-    ) -> HttpRequest:
+    def _request(self, token: AccessToken | None, trial: _Trial) -> HttpRequest:
+        call, correlation_id = trial.call, trial.options.correlation_id
         headers = {**self._target.headers, **call.headers}
         headers["Accept"] = "text/event-stream" if call.is_event_stream else "application/json, text/plain, */*"
         if token is not None:
             headers["X-Supported-Datawallet-Version"] = str(self._settings.datawallet_version)
             headers["Authorization"] = f"Bearer {token.value}"
-        if options.correlation_id is not None and _CORRELATION_ID.match(options.correlation_id):
-            headers["X-Correlation-ID"] = options.correlation_id
+        if correlation_id is not None and _CORRELATION_ID.match(correlation_id):
+            headers["X-Correlation-ID"] = correlation_id
         content: bytes | Callable[[], AsyncIterator[bytes]] | None = call.body
         if call.multipart is not None:
             headers["Content-Type"] = call.multipart.content_type
@@ -407,29 +400,25 @@ class BackboneSession:
             headers["Content-Type"] = "application/json"
         return HttpRequest(call.method, self._url(call), headers, content)
 
-    def _url(self, call: Call[Any]) -> str:  # Any: as above.
+    def _url(self, call: Call[object]) -> str:
         base = self._target.base_url
         if call.is_event_stream and self._target.events_base_url is not None:
             base = self._target.events_base_url
         query = f"?{urlencode(call.query)}" if call.query else ""
         return f"{base.rstrip('/')}{call.path}{query}"
 
-    def _left(self, deadline: float) -> float:
-        return max(deadline - self._clock.monotonic(), 0)
+    def _left(self, trial: _Trial) -> float:
+        return max(trial.deadline - self._clock.monotonic(), 0)
 
-    def _noted(
-        self,
-        call: Call[Any],  # Any: as above.
-        options: CallOptions,
-        number: int,
-        started: float,
-        status: int | None,
-        error: E,
-    ) -> E:
-        """Tells the observer of an attempt, and returns its error."""
+    def _note(self, trial: _Trial, status: int | None, error: BackboneError | None) -> None:
         if self._observer is not None:
-            seconds = self._clock.monotonic() - started
-            self._observer(CallRecord(call.name, number, seconds, status, error, options.correlation_id))
+            seconds = self._clock.monotonic() - trial.started
+            self._observer(
+                CallRecord(trial.call.name, trial.number, seconds, status, error, trial.options.correlation_id)
+            )
+
+    def _noted(self, trial: _Trial, status: int | None, error: BackboneError) -> BackboneError:
+        self._note(trial, status, error)
         return error
 
 
