@@ -12,7 +12,7 @@ from typing import Final, Generic, TypeVar
 from google.protobuf.message import Message
 
 from enmeshed_connector.api.errors import PageTokenInvalid
-from enmeshed_connector.core.canonical_json import JsonObject, dump_bytes, loads
+from enmeshed_connector.core.canonical_json import dump_bytes, loads
 from enmeshed_connector.core.encodings import from_base64url, to_base64url
 from enmeshed_connector.core.malformed import MalformedValue
 from enmeshed_connector.storage import CollectionSpec, Keyset, Store, UniqueViolation, UnitOfWork
@@ -30,6 +30,7 @@ _TAG_BYTES: Final = 16
 _CHUNK: Final = 50
 
 M = TypeVar("M", bound=Message)
+D = TypeVar("D")
 
 
 async def load_page_key(store: Store, random: Callable[[int], bytes] = os.urandom) -> bytes:
@@ -134,13 +135,13 @@ def page_size_of(request: Message, default: int = 50, maximum: int = 500) -> int
 
 
 async def collect_page(
-    fetch: Callable[[Keyset | None, int], Awaitable[list[JsonObject]]],
-    convert: Callable[[JsonObject], M],
+    fetch: Callable[[Keyset | None, int], Awaitable[list[D]]],
+    convert: Callable[[D], M],
     *,
     request: Message,
     account: str,
     tokens: PageTokens,
-    end_of: Callable[[JsonObject], Keyset],
+    end_of: Callable[[D], Keyset],
     default_size: int = 50,
     max_bytes: int = MAX_PAGE_BYTES,
 ) -> Page[M]:

@@ -13,6 +13,7 @@ from enmeshed_connector.core.errors import Code, DomainError, Unavailable
 from enmeshed_connector.runtime.pacing import Backoff
 from enmeshed_connector.runtime.settings import RuntimeSettings
 from enmeshed_connector.runtime.synchronisation import SYNC_REQUEST_SCHEMA, Synchronisation
+from enmeshed_connector.runtime.use_cases.bundle import UseCases
 from enmeshed_connector.runtime.worker import WORKER_LEASE, Task, Worker
 from enmeshed_connector.storage import Lease, Store
 from enmeshed_connector.transport.account import TransportAccount
@@ -66,6 +67,7 @@ class AccountRuntime:
         self._make_tasks = make_tasks
         self._transport: TransportAccount | None = None
         self._synchronisation: Synchronisation | None = None
+        self._use_cases: UseCases | None = None
         self._ready = asyncio.Event()
         self.state = AccountState.STARTING
         self._logger = structlog.get_logger(__name__).bind(account=self.name)
@@ -96,6 +98,13 @@ class AccountRuntime:
             _ = self.transport
             raise AccountStarting(f"Account {self.name} is being opened.", facts={"account": self.name})
         return self._synchronisation
+
+    @property
+    def use_cases(self) -> UseCases:
+        """What callers can do; errors as `transport`."""
+        if self._use_cases is None:
+            self._use_cases = UseCases(self.transport, self.synchronisation)
+        return self._use_cases
 
     async def wait_until_ready(self) -> None:
         """Returns when the account is open, or has failed to."""

@@ -46,6 +46,18 @@ def time_of(message: Message, field: str) -> datetime | None:
         ) from None
 
 
+def required_time(message: Message, field: str) -> datetime:
+    """Returns a timestamp field that must be set.
+
+    Raises:
+        InvalidArgument: It is unset, or outside of the years 1 to 9999.
+    """
+    moment = time_of(message, field)
+    if moment is None:
+        raise InvalidArgument(f"{field} is missing", violations=[FieldViolation(field, "must be set")])
+    return moment
+
+
 def enum_number(enum: Any, prefix: str, word: str | None) -> int:
     """Returns the number of an enum value from the network's word (`DeletionProposed`), 0 for what is not known.
 

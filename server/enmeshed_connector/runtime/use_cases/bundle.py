@@ -1,0 +1,34 @@
+"""All use cases of one open account."""
+
+from __future__ import annotations
+
+from enmeshed_connector.core.canonical_json import JsonObject
+from enmeshed_connector.runtime.synchronisation import Synchronisation
+from enmeshed_connector.runtime.use_cases.account import AccountUseCases
+from enmeshed_connector.runtime.use_cases.common import ContentTypeNotAllowedHere
+from enmeshed_connector.runtime.use_cases.files import FileUseCases
+from enmeshed_connector.runtime.use_cases.messages import MessageUseCases
+from enmeshed_connector.runtime.use_cases.relationships import RelationshipUseCases
+from enmeshed_connector.runtime.use_cases.templates import TemplateUseCases
+from enmeshed_connector.runtime.use_cases.tokens import TokenUseCases
+from enmeshed_connector.runtime.views import Views
+from enmeshed_connector.transport.account import TransportAccount
+
+
+class UseCases:
+    """What callers can do with one account."""
+
+    def __init__(self, transport: TransportAccount, synchronisation: Synchronisation) -> None:
+        """Takes the open account, and how it is synced."""
+        self.views = Views(transport.context.settings.base_url)
+        self.account = AccountUseCases(transport, self.views, synchronisation)
+        self.templates = TemplateUseCases(transport, self.views)
+        self.relationships = RelationshipUseCases(transport, self.views)
+        self.messages = MessageUseCases(transport, self.views, _no_requests)
+        self.files = FileUseCases(transport, self.views)
+        self.tokens = TokenUseCases(transport, self.views)
+
+
+async def _no_requests(content: JsonObject, peer: str) -> None:
+    """Refuses requests: a message may carry only one that this account knows of."""
+    raise ContentTypeNotAllowedHere("This server does not offer requests.")
