@@ -201,7 +201,7 @@ def encrypt(
     """
     if nonce is None:
         nonce = random(NONCE_LENGTH)
-    elif len(nonce) != NONCE_LENGTH:
+    if len(nonce) != NONCE_LENGTH:
         raise WrongLength("nonce", f"must have {NONCE_LENGTH} bytes", official_code=_NONCE_CODE)
     _check_plaintext(plaintext)
     return Cipher(_aead_encrypt(plaintext, None, nonce, key._data), nonce=nonce)
