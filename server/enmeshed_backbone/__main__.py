@@ -47,7 +47,7 @@ _HELP = {
     "major_version": "major version that the server claims",
 }
 _WARNING = """\
-enmeshed Backbone for DEVELOPMENT ONLY. Well-known secrets, one process, no operator: nothing that matters belongs here."""
+enmeshed Backbone for DEVELOPMENT ONLY. Its secrets are well known: nothing that matters belongs here."""
 
 
 class SettingsError(Exception):
@@ -154,7 +154,8 @@ def _check(settings: Settings) -> None:
         raise SettingsError("--page-size must be from 1 to --max-page-size.")
     positive = (
         "sync_run_duration", "max_sync_errors", "max_unreceived_messages", "max_message_recipients",
-        "max_token_password_attempts", "challenge_lifetime", "max_body_bytes", "max_content_bytes", "keep_alive_interval",
+        "max_token_password_attempts", "challenge_lifetime", "max_body_bytes", "max_content_bytes",
+        "keep_alive_interval",
     )  # fmt: skip
     for name in positive:
         if getattr(settings, name) <= 0:

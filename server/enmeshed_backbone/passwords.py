@@ -32,6 +32,6 @@ def is_allowed(password: str, policy: PasswordPolicy) -> bool:
 
 
 def _scrypt(password: str, salt: bytes) -> bytes:
-    # Light on purpose, a millisecond or two: a test suite logs in hundreds of times, and official device passwords are 45
-    # random characters.
+    # Light on purpose, a millisecond or two: a test suite logs in hundreds of times, and official device passwords are
+    # 45 random characters.
     return hashlib.scrypt(password.encode("utf-8", "surrogatepass"), salt=salt, n=1024, r=8, p=1, dklen=32)

@@ -32,7 +32,7 @@ class Settings:
     allow_non_loopback: bool = False
     """Lets the server listen where others can reach it. It is not made for that."""
     did_host: str = "localhost"
-    """The domain in identity addresses. Official clients refuse an identity when it is not the host of their base URL."""
+    """The domain in identity addresses. Official clients insist on it being the host of their base URL."""
     data: str = ":memory:"
     """The database file, or `:memory:` for none."""
     client_id: str = "test"

@@ -11,8 +11,8 @@ from collections.abc import AsyncIterator
 from .store import Push
 
 MAX_WAITING_EVENTS = 1024
-"""How many events one stream keeps for a slow reader. They carry no data and any one of them makes a client sync, so the
-rest is dropped."""
+"""How many events one stream keeps for a slow reader. They carry no data and any one of them makes a client sync, so
+the rest is dropped."""
 
 
 class EventStream:

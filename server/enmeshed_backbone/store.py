@@ -91,7 +91,7 @@ class Transaction:
             except_device: A device that caused it and need not be told.
         """
         listens = self.value(
-            "SELECT EXISTS (SELECT 1 FROM push_registrations WHERE address = ? AND platform = 'sse' AND device_id != ?)",
+            "SELECT 1 FROM push_registrations WHERE address = ? AND platform = 'sse' AND device_id != ? LIMIT 1",
             address,
             except_device or "",
         )
@@ -169,7 +169,7 @@ class Store:
         self._close_connections()
 
     def read(self, work: Callable[[Transaction], Result]) -> Result:
-        """Returns what the work makes of one unchanging view of the committed data. Runs at once, on the caller's thread."""
+        """Returns what the work makes of one unchanging view of the committed data. Runs at once, without awaiting."""
         connection = self._require(self._reader)
         connection.execute("BEGIN")
         try:
@@ -193,7 +193,7 @@ class Store:
         if self._is_closed:
             raise StoreError("The store is closed.")
         loop = asyncio.get_running_loop()
-        job = _Job(work, is_heavy, loop.create_future())
+        job: _Job[Result] = _Job(work, is_heavy, loop.create_future())
         if self._path == MEMORY:
             self._perform([job], self._require(self._writer))
             self._finish([job])
@@ -214,8 +214,8 @@ class Store:
                 if any(job.is_heavy for job in batch):
                     await asyncio.to_thread(self._perform, batch, connection)
                 else:
-                    # Short statements stay on the loop: handing the interpreter lock over at each of them costs more than
-                    # they do. Only the commit waits for the disk, so only it goes to a thread.
+                    # Short statements stay on the loop: handing the interpreter lock over at each of them costs more
+                    # than they do. Only the commit waits for the disk, so only it goes to a thread.
                     failure = self._execute(batch, connection)
                     if failure is None:
                         failure = await asyncio.to_thread(self._commit, connection)

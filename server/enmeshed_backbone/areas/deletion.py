@@ -37,7 +37,7 @@ def view(process: Row) -> dict[str, Any]:
 
 
 def start(call: Call, transaction: Transaction) -> Reply:
-    """Starts the deletion of the caller's identity: nothing can be made any more, and after the grace period all goes."""
+    """Starts the deletion of the caller's identity: nothing new from now on, and after the grace period all goes."""
     given = call.body.number_or_none("lengthOfGracePeriodInDays")
     days = call.services.settings.grace_period_days if given is None else given
     identity = require_identity(transaction, call.address)
@@ -79,7 +79,8 @@ def cancel(call: Call, transaction: Transaction) -> Reply:
     if process["grace_period_ends_at"] <= transaction.now:
         raise refused(_CODES + "gracePeriodHasAlreadyExpired", "The grace period is over.")
     transaction.run(
-        "UPDATE deletion_processes SET status = 'Cancelled', grace_period_ends_at = NULL, cancelled_at = ? WHERE id = ?",
+        "UPDATE deletion_processes SET status = 'Cancelled', grace_period_ends_at = NULL, cancelled_at = ? "
+        "WHERE id = ?",
         transaction.now,
         process_id,
     )

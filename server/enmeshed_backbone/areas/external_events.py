@@ -28,6 +28,8 @@ def emit(
     """Adds an event for an identity, and a push when the identity is active.
 
     Args:
+        ids: Makes the id of the event.
+        transaction: The one of the cause.
         owner: Who learns of it; an identity that is gone learns of nothing.
         kind: The type, for example `MessageReceived`.
         payload: Names and values as clients see them.

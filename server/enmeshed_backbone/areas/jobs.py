@@ -7,6 +7,8 @@ Source: specification of the Consumer API, §14 and §21.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from .. import addresses, dates
 from ..ids import IdMaker
 from ..services import Services
@@ -56,7 +58,7 @@ def send_reminders(services: Services, transaction: Transaction) -> int:
 def clean_up(transaction: Transaction) -> dict[str, int]:
     """Removes what nobody needs any more and returns how many of each kind."""
     limit = transaction.now - _KEPT_MS
-    counts = {
+    return {
         "files": _remove_each(transaction, "SELECT id FROM files WHERE expires_at <= ?", limit, files.remove),
         "tokens": _remove_each(transaction, "SELECT id FROM tokens WHERE expires_at <= ?", limit, tokens.remove),
         "announcements": _remove_each(
@@ -88,20 +90,19 @@ def clean_up(transaction: Transaction) -> dict[str, int]:
             "DELETE FROM deletion_audit WHERE created_at <= ?", transaction.now - _AUDIT_KEPT_MS
         ),
     }
-    return counts
 
 
 # The newest modification stays whatever it is: the next index follows from it.
 _SUPERSEDED = (
-    "DELETE FROM datawallet_modifications AS m WHERE created_at <= ? AND EXISTS (SELECT 1 FROM datawallet_modifications "
-    "AS later WHERE later.address = m.address AND later.object_identifier = m.object_identifier AND later.idx > m.idx "
+    "DELETE FROM datawallet_modifications AS m WHERE created_at <= ? AND EXISTS "
+    "(SELECT 1 FROM datawallet_modifications AS later WHERE later.address = m.address "
+    "AND later.object_identifier = m.object_identifier AND later.idx > m.idx "
     "AND (later.type = 'Delete' OR m.type IN ('Create', 'Update') AND later.type IN ('Create', 'Update') "
     "AND later.payload_category IS m.payload_category))"
 )
 
 
-def _remove_each(transaction: Transaction, query: str, limit: int, remove: object) -> int:
-    assert callable(remove)
+def _remove_each(transaction: Transaction, query: str, limit: int, remove: Callable[[Transaction, str], None]) -> int:
     rows = transaction.all(query, limit)
     for row in rows:
         remove(transaction, row["id"])

@@ -80,7 +80,7 @@ def is_past_grace_period(identity: Row, now: int) -> bool:
     """Returns whether the identity waits for the deletion job, or is under it."""
     if identity["status"] == "Deleting":
         return True
-    return identity["status"] == "ToBeDeleted" and identity["grace_period_ends_at"] <= now
+    return bool(identity["status"] == "ToBeDeleted" and identity["grace_period_ends_at"] <= now)
 
 
 def _count_failure(call: Call, transaction: Transaction, device: Row) -> None:

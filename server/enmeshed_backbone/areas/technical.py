@@ -43,7 +43,8 @@ def tags(call: Call, transaction: Transaction) -> Reply:
 def tag_collection(configured: Any) -> dict[str, Any]:
     """Returns the collection with the key policy of the official server and `children` at every tag.
 
-    First-level keys and those of `children` stay as they are; tags of the second level and languages begin in lower case.
+    First-level keys and those of `children` stay as they are; tags of the second level and languages begin in lower
+    case.
     """
     by_type = configured.get("tagsForAttributeValueTypes", {})
     return {

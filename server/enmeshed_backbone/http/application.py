@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
 
 import orjson
@@ -296,7 +296,7 @@ def _is_json(content_type: str) -> bool:
 
 
 async def _parse_multipart(headers: Any, raw: bytes) -> dict[str, Any]:
-    async def chunks() -> AsyncIterator[bytes]:
+    async def chunks() -> AsyncGenerator[bytes, None]:
         yield raw
 
     parser = MultiPartParser(

@@ -16,6 +16,7 @@ from ..errors import unparsable
 from . import binary
 
 EnumValue = TypeVar("EnumValue", bound=enum.Enum)
+Value = TypeVar("Value")
 
 MAX_QUERY_PARAMETERS = 1000
 """How many parameters a query may have; more do not bind."""
@@ -122,7 +123,7 @@ class Body:
         """Returns a required object."""
         return Body(_present(self.raw(name), self._name(name)), self._name(name))
 
-    def list(self, name: str, *, default: list[Any] | None = None) -> list[Any]:
+    def elements(self, name: str, *, default: list[Any] | None = None) -> list[Any]:
         """Returns a list of anything; required without a default."""
         value = self.raw(name)
         if value is None and default is not None:
@@ -133,12 +134,12 @@ class Body:
 
     def children(self, name: str, *, default: list[Any] | None = None) -> list[Body]:
         """Returns a list of objects."""
-        items = self.list(name, default=default)
+        items = self.elements(name, default=default)
         return [Body(item, f"{self._name(name)}[{index}]") for index, item in enumerate(items)]
 
     def texts(self, name: str, *, default: list[Any] | None = None) -> list[str]:
         """Returns a list of texts."""
-        items = self.list(name, default=default)
+        items = self.elements(name, default=default)
         if not all(isinstance(item, str) for item in items):
             raise unparsable(f"{self._name(name)} must be a list of texts.")
         return items
@@ -199,7 +200,7 @@ class Query:
             raise unparsable(f"{name} must be base64.") from None
 
     def items(self, name: str, *members: str) -> list[dict[str, str | None]]:
-        """Returns the objects of `name.0.member=…&name.1.member=…`; the first index without any member ends the list."""
+        """Returns the objects of `name.0.member=…&name.1.member=…`; the first gap ends the list."""
         found: list[dict[str, str | None]] = []
         while True:
             item = {member: self.text_or_none(f"{name}.{len(found)}.{member}") for member in members}
@@ -224,7 +225,7 @@ def parse_moment(text: str, name: str) -> int:
         raise unparsable(f"{name} must be an ISO 8601 timestamp.") from None
 
 
-def _present(value: Any, name: str) -> Any:
+def _present(value: Value | None, name: str) -> Value:
     if value is None:
         raise unparsable(f"{name} is required.")
     return value
