@@ -9,6 +9,11 @@ ATTRIBUTE_ID = "ATT00000000000000001"
 REQUEST_ID = "REQ00000000000000001"
 SCHEMA = "https://example.org/schema.json"
 
+FILE_REFERENCE = "RklMMDAwMDAwMDAwMDAwMDAwMDF8M3xBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBfHw"
+FILE_URL = (
+    "http://localhost:8090/r/FIL00000000000000001#M3xBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBfHw"
+)
+
 JsonObject = dict[str, Any]
 
 
@@ -210,7 +215,7 @@ def request_items() -> dict[str, list[JsonObject]]:
         ],
         "ShareAuthorizationRequestRequestItem": [{"authorizationRequestUrl": "openid4vp://?request=1"}],
         "ShareCredentialOfferRequestItem": [{"credentialOfferUrl": "openid-credential-offer://?offer=1"}],
-        "TransferFileOwnershipRequestItem": [{"fileReference": "RklM", "ownershipToken": "token"}],
+        "TransferFileOwnershipRequestItem": [{"fileReference": FILE_REFERENCE, "ownershipToken": "token"}],
     }
     return {name: [{"@type": name, **common, **item} for item in items] for name, items in own.items()}
 

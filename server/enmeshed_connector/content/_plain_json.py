@@ -7,7 +7,7 @@ import math
 import re
 from collections.abc import Iterable, Iterator
 
-from google.protobuf.struct_pb2 import ListValue, Struct, Value
+from google.protobuf.struct_pb2 import Struct, Value
 
 from enmeshed_connector.core.canonical_json import Json, JsonObject
 
@@ -121,24 +121,24 @@ def struct_to_json(struct: Struct) -> JsonObject:
 def value_to_json(value: Value) -> Json:
     """Returns the JSON of a value; one that is not set is null. Raises as `struct_to_json`."""
     kind = value.WhichOneof("kind")
-    if kind == "string_value":
-        return value.string_value
+    if kind is None or kind == "null_value":
+        return None
+    # One look-up by name serves every kind, which is less work than one comparison for each.
+    item = getattr(value, kind)
     if kind == "number_value":
-        return plain_number(value.number_value)
-    if kind == "bool_value":
-        return value.bool_value
+        return plain_number(item)
     if kind == "struct_value":
-        return struct_to_json(value.struct_value)
+        return struct_to_json(item)
     if kind == "list_value":
-        return _list_to_json(value.list_value)
-    return None
+        return [value_to_json(each) for each in item.values]
+    return item
 
 
 def in_key_order(names: Iterable[str]) -> list[str]:
     """Returns names ascending by UTF-16 code unit, which is how official peers order keys."""
     ordered = sorted(names)
     # Only characters past the sixteen-bit plane are ordered differently by code point.
-    if any(not name.isascii() for name in ordered):
+    if not "".join(ordered).isascii():
         ordered.sort(key=lambda name: name.encode("utf-16-be", "surrogatepass"))
     return ordered
 
@@ -151,6 +151,13 @@ def exact_text(value: Json) -> str:
     Raises:
         ValueError: A number is an infinity or not a number.
     """
+    try:
+        return _escaped(json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")))
+    except RecursionError:
+        return _deep_text(value)
+
+
+def _deep_text(value: Json) -> str:
     parts: list[str] = []
     # Work by a stack of what is still to be written, so that hostile depth costs memory and no recursion.
     pending: list[Iterator[tuple[str, Json]]] = [iter([("", value)])]
@@ -182,9 +189,8 @@ def _members(members: JsonObject) -> Iterator[tuple[str, Json]]:
 
 
 def _scalar_text(value: Json) -> str:
-    text = json.dumps(value, ensure_ascii=False, allow_nan=False)
-    return _SURROGATE.sub(lambda match: f"\\u{ord(match[0]):04x}", text) if isinstance(value, str) else text
+    return _escaped(json.dumps(value, ensure_ascii=False, allow_nan=False))
 
 
-def _list_to_json(items: ListValue) -> list[Json]:
-    return [value_to_json(item) for item in items.values]
+def _escaped(text: str) -> str:
+    return text if text.isascii() else _SURROGATE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)

@@ -31,7 +31,7 @@ RELATIONSHIP_ATTRIBUTE: Final = ObjectType(
         "owner": required(ADDRESS),
         "value": required(OneOf(RELATIONSHIP_VALUES)),
         "key": required(KEY),
-        "isTechnical": optional(Boolean(), null=True),
+        "isTechnical": optional(Boolean()),
         "confidentiality": required(CONFIDENTIALITY),
     },
 )

@@ -9,9 +9,9 @@ from typing import Final
 
 from .attributes import ADDRESS
 from .notifications import NOTIFICATION
-from .requests import REQUEST, TITLE
+from .requests import METADATA, REQUEST, TITLE
 from .responses import RESPONSE, RESPONSE_WRAPPER
-from .rules import AnyJson, FreeObject, ListOf, ObjectType, OneOf, Text, by_name, one_of, optional, required
+from .rules import AnyJson, ListOf, ObjectType, OneOf, Text, by_name, one_of, optional, required
 from .types import CREATION_CONTENT_TYPES, MESSAGE_CONTENT_TYPES, TEMPLATE_CONTENT_TYPES
 from .values import CREDENTIAL_PROPERTIES
 
@@ -40,7 +40,7 @@ _ROOTS: Final = by_name(
         "RelationshipTemplateContent",
         {
             "title": optional(TITLE),
-            "metadata": optional(FreeObject()),
+            "metadata": optional(METADATA),
             "onNewRelationship": required(REQUEST),
             "onExistingRelationship": optional(REQUEST),
         },

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from enmeshed_connector.core.canonical_json import JsonObject
+from enmeshed_connector.core.malformed import MalformedValue
+from enmeshed_connector.core.references import FileReference
 
 from .attributes import ADDRESS, ATTRIBUTE, ID, IDENTITY_QUERY, PROPOSE_QUERY, READ_QUERY, THIRD_PARTY_QUERY
 from .forms import FORM_FIELD_SETTINGS
@@ -25,12 +27,24 @@ from .rules import (
 from .values import LINK, LINK_TEXT, link_text_needs_link
 
 TITLE: Final = Text(max=200)
+METADATA: Final = FreeObject(anything_received=True)
 
 _ITEM: Final = {
     "mustBeAccepted": required(Boolean()),
     "description": optional(Text(max=500)),
-    "metadata": optional(FreeObject()),
+    "metadata": optional(METADATA),
 }
+
+
+def _is_file_reference(text: str) -> bool:
+    try:
+        FileReference.parse(text)
+    except MalformedValue:
+        return False
+    return True
+
+
+_FILE_REFERENCE: Final = Text(test=_is_file_reference, meaning="the reference of a file")
 _FORWARDED: Final = optional(ADDRESS, null=True, alias="thirdPartyAddress")
 _FORWARDED_OLD: Final = optional(ADDRESS, null=True)
 
@@ -90,7 +104,7 @@ REQUEST_ITEM_TYPES: Final = by_name(
     ObjectType("ShareCredentialOfferRequestItem", _ITEM | {"credentialOfferUrl": required(Text())}),
     ObjectType(
         "TransferFileOwnershipRequestItem",
-        _ITEM | {"fileReference": required(Text()), "ownershipToken": Property(Text(), required_to_send=True)},
+        _ITEM | {"fileReference": required(_FILE_REFERENCE), "ownershipToken": Property(Text(), required_to_send=True)},
     ),
 )
 """The items that can be asked."""
@@ -113,7 +127,7 @@ REQUEST_ITEM_GROUP: Final = ObjectType(
         "title": optional(TITLE),
         "description": optional(Text(max=500)),
         "items": required(ListOf(REQUEST_ITEM, min=1)),
-        "metadata": optional(FreeObject()),
+        "metadata": optional(METADATA),
     },
 )
 
@@ -129,7 +143,7 @@ REQUEST: Final = ObjectType(
         ),
         "title": optional(TITLE),
         "description": optional(Text(max=500)),
-        "metadata": optional(FreeObject()),
+        "metadata": optional(METADATA),
     },
 )
 """A request."""

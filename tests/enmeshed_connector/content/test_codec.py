@@ -24,6 +24,7 @@ from enmeshed_connector.content.codec import ContentCodec
 from enmeshed_connector.content.errors import ContentInvalid
 from enmeshed_connector.core.canonical_json import dumps, loads, sort_deep
 from tests.support import content_samples as samples
+from tests.support.content_rules import OTHER_FORMS
 
 CODEC = ContentCodec()
 
@@ -320,78 +321,7 @@ def test_a_choice_without_choice_is_an_object_that_no_rule_allows() -> None:
     assert CODEC.json_from_content(content) == {"@type": "Request", "items": [{}]}
 
 
-@pytest.mark.parametrize(
-    ("given_form", "official"),
-    [
-        (
-            {"@type": "Mail", "to": ["did"], "subject": "s", "body": "b"},
-            {"@type": "Mail", "to": ["did"], "cc": [], "subject": "s", "body": "b"},
-        ),
-        (
-            {"@type": "Mail", "@version": 1, "to": ["did"], "cc": None, "bodyFormat": None, "subject": "", "body": ""},
-            {"@type": "Mail", "to": ["did"], "cc": [], "subject": "", "body": ""},
-        ),
-        (
-            {
-                "@type": "RelationshipCreationContent",
-                "response": {
-                    "@type": "Response",
-                    "result": "Accepted",
-                    "requestId": "REQ",
-                    "items": [
-                        {
-                            "@type": "TransferFileOwnershipAcceptResponseItem",
-                            "result": "Accepted",
-                            "attributeId": "ATT",
-                            "attribute": samples.identity_attribute(),
-                        }
-                    ],
-                },
-            },
-            {
-                "@type": "RelationshipCreationContent",
-                "response": {
-                    "result": "Accepted",
-                    "requestId": "REQ",
-                    "items": [
-                        {
-                            "@type": "TransferFileOwnershipAcceptResponseItem",
-                            "result": "Accepted",
-                            "attributeId": "ATT",
-                            "attribute": {
-                                key: item for key, item in samples.identity_attribute().items() if key != "@type"
-                            },
-                        }
-                    ],
-                },
-            },
-        ),
-        (
-            samples.identity_attribute(
-                {"@type": "BirthDate", "day": {"@type": "BirthDay", "value": 1}, "month": {"value": 2}, "year": 2000}
-            ),
-            samples.identity_attribute({"@type": "BirthDate", "day": 1, "month": 2, "year": 2000}),
-        ),
-        (
-            samples.request(expiresAt="2026-01-31T12:00:00+01:00"),
-            samples.request(expiresAt="2026-01-31T11:00:00.000Z"),
-        ),
-        (
-            samples.relationship_attribute(
-                {"@type": "ProprietaryFloat", "title": "", "value": 1, "valueHintsOverride": {"min": 1}},
-                isTechnical=None,
-            ),
-            samples.relationship_attribute(
-                {
-                    "@type": "ProprietaryFloat",
-                    "title": "",
-                    "value": 1,
-                    "valueHintsOverride": {"@type": "ValueHintsOverride", "min": 1, "propertyHints": {}},
-                }
-            ),
-        ),
-    ],
-)
+@pytest.mark.parametrize(("given_form", "official"), OTHER_FORMS)
 def test_normalized_content_is_what_official_peers_write(given_form: Any, official: Any) -> None:
     normal = CODEC.normalize(given_form)
     assert same(normal, official)

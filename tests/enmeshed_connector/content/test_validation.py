@@ -11,11 +11,24 @@ from enmeshed_connector.content.validation import ContentValidator
 from enmeshed_connector.content.values import IDENTITY_VALUES, RELATIONSHIP_VALUES
 from enmeshed_connector.core.errors import Code
 from tests.support import content_samples as samples
+from tests.support.content_rules import (
+    ANSWER_RULES,
+    ATTRIBUTE_RULES,
+    GROUP,
+    ITEM_RULES,
+    PART_RULES,
+    QUERY_RULES,
+    REQUEST,
+    ROOT_RULES,
+    VALUE_RULES,
+    answer,
+    item,
+    without,
+)
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 SENT = ContentValidator(NOW)
 RECEIVED = ContentValidator(NOW, received=True)
-LINK = "https://user@www.example.org/a/b.c?d=e#f"
 
 
 def faults(check: Callable[[Any], None], value: Any) -> list[str]:
@@ -24,19 +37,6 @@ def faults(check: Callable[[Any], None], value: Any) -> list[str]:
     except ContentInvalid as error:
         return [violation.field for violation in error.violations]
     return []
-
-
-def item(name: str, **more: Any) -> dict[str, Any]:
-    """The first sample of a request item with something changed."""
-    return {**samples.request_items()[name][0], **more}
-
-
-def answer(name: str, **more: Any) -> dict[str, Any]:
-    return {**samples.response_items()[name][0], **more}
-
-
-def without(value: dict[str, Any], key: str) -> dict[str, Any]:
-    return {name: each for name, each in value.items() if name != key}
 
 
 @pytest.mark.parametrize("name", samples.roots())
@@ -53,62 +53,6 @@ def test_the_rules_cover_the_value_types_of_the_network() -> None:
     assert len(types.RELATIONSHIP_VALUE_TYPES) == 14
 
 
-# For each base rule of section 10.2.1: texts at its bounds, and just beyond.
-S100 = (["", "a" * 100, "😀" * 50], ["a" * 101, "😀" * 50 + "a", 5, True, {}])
-COUNTRY = (["DE", "AX"], ["de", "XX", "DEU", "", 5])
-LANGUAGE = (["de", "iu"], ["DE", "xx", "deu", ""])
-EMAIL = (
-    ["a@b.de", "a.b+c@ä.example.org", "a" * 242 + "@example.org"],
-    ["a@b", "a@b.c", "a b@c.de", "@b.de", "a..b@c.de", "a@b.de\n", "a" * 243 + "@example.org", ""],
-)
-PHONE = (["123", "+49 (6221) 1-2#3*4/5[6]x", "1" * 100], ["12", "1" * 101, "abc", "12\n3", "١٢٣"])
-URL = (
-    ["example.org", "https://www.example.org:80/a?b#c", "x://ä.de", "e.o" + "/" * 1021],
-    ["example", "www.", "https://", "exa mple.org", "e.o" + "/" * 1022, "example.org/a.b", "a.b\n"],
-)
-HEX = (["#fff", "#FFAA00"], ["fff", "#ffff", "#ggg", "#fffffff1", "#fff\n"])
-FILE = (["a" * 30, "a" * 150], ["a" * 29, "a" * 151])
-XML = (["", "x" * 50_000], ["x" * 50_001, 5])
-JSON = ([{"a": 1}, "a" * 4094, 0, False, []], [None, "a" * 4095, {"a": "b" * 4096}])
-SEX = (["intersex", "female", "male"], ["Female", ""])
-STATUS = (["single", "civilPartnerDeceased"], ["Single", ""])
-INTEGER = ([0, -1, 5.0, 2**60], [1.5, "1", True])
-NUMBER = ([0, 1.5, -2], ["1", True])
-BOOLEAN = ([True, False], [0, "true"])
-
-VALUE_RULES: dict[str, tuple[list[Any], list[Any]]] = {
-    **dict.fromkeys(
-        (
-            "BirthName",
-            "DisplayName",
-            "GivenName",
-            "HonorificPrefix",
-            "HonorificSuffix",
-            "JobTitle",
-            "MiddleName",
-            "Pseudonym",
-            "Surname",
-            "ProprietaryString",
-        ),
-        S100,
-    ),
-    **dict.fromkeys(("Citizenship", "Nationality", "ProprietaryCountry"), COUNTRY),
-    **dict.fromkeys(("CommunicationLanguage", "ProprietaryLanguage"), LANGUAGE),
-    **dict.fromkeys(("EMailAddress", "ProprietaryEMailAddress"), EMAIL),
-    **dict.fromkeys(("PhoneNumber", "FaxNumber", "ProprietaryPhoneNumber"), PHONE),
-    **dict.fromkeys(("Website", "ProprietaryURL"), URL),
-    **dict.fromkeys(("IdentityFileReference", "ProprietaryFileReference"), FILE),
-    **dict.fromkeys(("SchematizedXML", "ProprietaryXML"), XML),
-    **dict.fromkeys(("SchematizedJSON", "ProprietaryJSON"), JSON),
-    "Sex": SEX,
-    "MaritalStatus": STATUS,
-    "ProprietaryBoolean": BOOLEAN,
-    "ProprietaryFloat": NUMBER,
-    "ProprietaryHEXColor": HEX,
-    "ProprietaryInteger": INTEGER,
-}
-
-
 @pytest.mark.parametrize("name", VALUE_RULES)
 def test_the_value_of_simple_types(name: str) -> None:
     sample = (samples.identity_values() | samples.relationship_values())[name]
@@ -118,85 +62,6 @@ def test_the_value_of_simple_types(name: str) -> None:
     for value in wrong:
         assert faults(SENT.validate_attribute_value, {**sample, "value": value}) == ["value.value"], value
     assert faults(SENT.validate_attribute_value, without(sample, "value")) == ["value.value"]
-
-
-PROPRIETARY = [name.removeprefix("Proprietary") for name in types.RELATIONSHIP_VALUE_TYPES if name != "Consent"]
-
-# Type, key, what is taken, what is not.
-PART_RULES: list[tuple[str, str, list[Any], list[Any]]] = [
-    *(("Affiliation", key, *S100) for key in ("organization", "role", "unit")),
-    ("BankAccount", "accountHolder", *S100),
-    ("BankAccount", "iban", ["NO9386011117947"], ["NO9386011117948", "DE89 3704 0044 0532 0130 00", "", "ZZ"]),
-    ("BankAccount", "bic", ["DEUTDEFF", "deutdeff500"], ["DEUTDEF", "DEUTZZFF", "DEUTDEFF5000", "DEUTDEFF\n"]),
-    ("BirthDate", "day", [1, 31, 31.0], [0, 32, 1.5, "1", True]),
-    ("BirthDate", "month", [1, 12], [0, 13]),
-    ("BirthDate", "year", [1, 2025], [0, 10_000]),
-    ("BirthPlace", "city", *S100),
-    ("BirthPlace", "country", *COUNTRY),
-    ("BirthPlace", "state", *S100),
-    *(
-        (name, key, *S100)
-        for name, keys in {
-            "StreetAddress": ("recipient", "street", "houseNo", "zipCode", "city", "state"),
-            "PostOfficeBoxAddress": ("recipient", "boxId", "zipCode", "city", "state"),
-            "DeliveryBoxAddress": ("recipient", "userId", "deliveryBoxId", "zipCode", "city", "state"),
-        }.items()
-        for key in keys
-    ),
-    *((name, "country", *COUNTRY) for name in ("StreetAddress", "PostOfficeBoxAddress", "DeliveryBoxAddress")),
-    ("DeliveryBoxAddress", "phoneNumber", *PHONE),
-    *(
-        (
-            name,
-            "schemaURL",
-            [LINK, "www.example.org", "abc:d", "abc:" + "c" * 1020],
-            ["ab", "a|b", "abc:" + "c" * 1021, "abc:d\n"],
-        )
-        for name in ("SchematizedJSON", "SchematizedXML", "ProprietaryXML")
-    ),
-    ("VerifiableCredential", "value", ["x", {"a": 1}], [5, [], None]),
-    ("VerifiableCredential", "type", ["x"], [5]),
-    ("VerifiableCredential", "displayInformation", [[], [{}]], [{}, ["x"]]),
-    ("VerifiableCredential", "displayInformationCachedImages", [[], [{}]], [{}, ["x"], [{"logo": 5}]]),
-    *(
-        (f"Proprietary{name}", key, right, wrong)
-        for name in PROPRIETARY
-        for key, right, wrong in (
-            ("title", ["", "a" * 100], ["a" * 101, 5, None]),
-            ("description", ["", "a" * 1000], ["a" * 1001, 5]),
-        )
-    ),
-    (
-        "ProprietaryString",
-        "valueHintsOverride",
-        [
-            {},
-            {"@type": "ValueHintsOverride"},
-            {"editHelp": "a" * 500, "pattern": "a" * 1000, "min": 1.5, "max": -1, "defaultValue": "a"},
-            {"values": [{"key": "a" * 100, "displayName": "a" * 100}, {"key": False, "displayName": ""}]},
-            {"propertyHints": {"a": {"@type": "ValueHints", "propertyHints": {"b": {}}}}},
-        ],
-        [
-            "text",
-            {"@type": "ValueHints"},
-            {"editHelp": "a" * 501},
-            {"pattern": "a" * 1001},
-            {"min": "1"},
-            {"max": True},
-            {"defaultValue": {}},
-            {"values": {}},
-            {"values": [{"key": "a" * 101, "displayName": ""}]},
-            {"values": [{"key": 1, "displayName": "a" * 101}]},
-            {"values": [{"displayName": ""}]},
-            {"values": [{"key": {}, "displayName": ""}]},
-            {"propertyHints": []},
-            {"propertyHints": {"a": {"max": "1"}}},
-        ],
-    ),
-    ("Consent", "consent", ["", "a" * 10_000], ["a" * 10_001, None]),
-    ("Consent", "link", [LINK, "www.example.org/a"], ["ab", "a|b", "abc:" + "c" * 1021]),
-    ("Consent", "linkDisplayText", ["abc", "a" * 30], ["ab", "a" * 31]),
-]
 
 
 @pytest.mark.parametrize(
@@ -270,53 +135,12 @@ def test_values_belong_to_their_kind_of_attribute() -> None:
     assert faults(SENT.validate_attribute, wrong) == ["content.value.@type"]
 
 
-TAGS = ([[], ["a" * 250], [str(number) for number in range(20)]], [["a", "a"], ["a" * 251], ["a"] * 21, "a", [5], None])
-ATTRIBUTE_RULES: list[tuple[dict[str, Any], str, list[Any], list[Any]]] = [
-    (samples.identity_attribute(), "owner", ["", samples.PEER], [None, 5]),
-    (samples.identity_attribute(), "tags", *TAGS),
-    (samples.identity_attribute(), "value", [], [None, "Ada", {"value": "Ada"}]),
-    (samples.relationship_attribute(), "owner", [""], [None, 5]),
-    (samples.relationship_attribute(), "key", ["", "a" * 100], ["a" * 101, None]),
-    (samples.relationship_attribute(), "isTechnical", [True, None], ["yes", 0]),
-    (samples.relationship_attribute(), "confidentiality", ["public", "private", "protected"], ["Public", None]),
-    (samples.relationship_attribute(), "value", [], [None, "Ada"]),
-]
-
-
 @pytest.mark.parametrize(("sample", "key", "right", "wrong"), ATTRIBUTE_RULES)
 def test_attributes(sample: dict[str, Any], key: str, right: list[Any], wrong: list[Any]) -> None:
     for value in right:
         assert faults(SENT.validate_attribute, {**sample, key: value}) == [], value
     for value in wrong:
         assert faults(SENT.validate_attribute, {**sample, key: value})[0].startswith(f"content.{key}"), value
-
-
-HINTS = samples.queries()["RelationshipAttributeQuery"]["attributeCreationHints"]
-QUERY_RULES: list[tuple[str, str, list[Any], list[Any]]] = [
-    ("IdentityAttributeQuery", "valueType", ["GivenName"], ["ProprietaryString", "Address", None]),
-    ("IdentityAttributeQuery", "tags", *TAGS),
-    ("RelationshipAttributeQuery", "key", ["a" * 100], ["a" * 101, None]),
-    ("RelationshipAttributeQuery", "owner", ["", samples.PEER], [None]),
-    (
-        "RelationshipAttributeQuery",
-        "attributeCreationHints",
-        [without(HINTS, "description"), without(HINTS, "valueHints")],
-        [
-            None,
-            *(without(HINTS, key) for key in ("title", "valueType", "confidentiality")),
-            {**HINTS, "title": "a" * 101},
-            {**HINTS, "valueType": "GivenName"},
-            {**HINTS, "description": "a" * 1001},
-            {**HINTS, "confidentiality": "secret"},
-            {**HINTS, "valueHints": {"min": "1"}},
-        ],
-    ),
-    ("ThirdPartyRelationshipAttributeQuery", "key", ["a" * 100], ["a" * 101, None]),
-    ("ThirdPartyRelationshipAttributeQuery", "owner", ["thirdParty", "recipient", ""], ["sender", None]),
-    ("ThirdPartyRelationshipAttributeQuery", "thirdParty", [[""], [samples.PEER]], [[], None, samples.PEER, [5]]),
-    ("IQLQuery", "queryString", ["GivenName", "#" + "a" * 4095], ["given", "", "#" + "a" * 4096, None]),
-    ("IQLQuery", "attributeCreationHints", [None, {"valueType": "Sex"}], [{}, {"valueType": "Consent"}, 5]),
-]
 
 
 @pytest.mark.parametrize(("name", "key", "right", "wrong"), QUERY_RULES)
@@ -326,68 +150,6 @@ def test_queries(name: str, key: str, right: list[Any], wrong: list[Any]) -> Non
         assert faults(SENT.validate_query, {**sample, key: value}) == [], value
     for value in wrong:
         assert faults(SENT.validate_query, {**sample, key: value})[0].startswith(f"query.{key}"), value
-
-
-ITEM_RULES: list[tuple[str, str, list[Any], list[Any]]] = [
-    *(
-        (name, key, right, wrong)
-        for name in samples.request_items()
-        for key, right, wrong in (
-            ("mustBeAccepted", [True, False], [None, 0, "true"]),
-            ("description", ["a" * 500], ["a" * 501, 5, None]),
-            ("metadata", [{}, None], [[], "a"]),
-        )
-    ),
-    ("AuthenticationRequestItem", "title", ["a" * 200], ["a" * 201, None]),
-    ("ConsentRequestItem", "consent", ["a" * 10_000], ["a" * 10_001, None]),
-    ("ConsentRequestItem", "link", [LINK], ["a|b", "ab"]),
-    ("ConsentRequestItem", "linkDisplayText", ["abc"], ["ab", "a" * 31]),
-    ("ConsentRequestItem", "requiresInteraction", [False], ["a", None]),
-    ("CreateAttributeRequestItem", "attribute", [], [None, {"@type": "Mail"}]),
-    ("DeleteAttributeRequestItem", "attributeId", ["ATT"], [None, 5]),
-    ("FormFieldRequestItem", "title", ["a" * 200], ["a" * 201, None]),
-    (
-        "FormFieldRequestItem",
-        "settings",
-        [
-            {"@type": "StringFormFieldSettings", "min": 0, "max": 4096},
-            {"@type": "IntegerFormFieldSettings", "min": -5, "max": 5.0, "unit": ""},
-            {"@type": "SelectionFormFieldSettings", "options": ["a", "a" * 4096]},
-            {"@type": "RatingFormFieldSettings", "maxRating": 10},
-        ],
-        [
-            None,
-            {},
-            {"@type": "TextFormFieldSettings"},
-            {"@type": "StringFormFieldSettings", "min": -1},
-            {"@type": "StringFormFieldSettings", "max": 4097},
-            {"@type": "StringFormFieldSettings", "max": 1.5},
-            {"@type": "StringFormFieldSettings", "allowNewlines": "yes"},
-            {"@type": "IntegerFormFieldSettings", "min": 1.5},
-            {"@type": "IntegerFormFieldSettings", "unit": 5},
-            {"@type": "DoubleFormFieldSettings", "max": "1"},
-            {"@type": "SelectionFormFieldSettings"},
-            {"@type": "SelectionFormFieldSettings", "options": [""]},
-            {"@type": "SelectionFormFieldSettings", "options": ["a" * 4097]},
-            {"@type": "SelectionFormFieldSettings", "options": ["a"], "allowMultipleSelection": 1},
-            {"@type": "RatingFormFieldSettings"},
-            {"@type": "RatingFormFieldSettings", "maxRating": 4},
-            {"@type": "RatingFormFieldSettings", "maxRating": 11},
-            {"@type": "RatingFormFieldSettings", "maxRating": 5.5},
-        ],
-    ),
-    ("ProposeAttributeRequestItem", "query", [], [None, samples.queries()["ThirdPartyRelationshipAttributeQuery"]]),
-    ("ProposeAttributeRequestItem", "attribute", [], [None]),
-    ("ReadAttributeRequestItem", "query", list(samples.queries().values()), [None, {"@type": "GivenName"}]),
-    ("ShareAttributeRequestItem", "attribute", [samples.identity_attribute()], [None]),
-    ("ShareAttributeRequestItem", "attributeId", ["ATT"], [None]),
-    ("ShareAttributeRequestItem", "initialAttributePeer", [samples.PEER, None], [5]),
-    ("ShareAttributeRequestItem", "thirdPartyAddress", [samples.PEER, None], [5]),
-    ("ShareAuthorizationRequestRequestItem", "authorizationRequestUrl", ["a" * 9999], [None, 5]),
-    ("ShareCredentialOfferRequestItem", "credentialOfferUrl", ["a" * 9999], [None, 5]),
-    ("TransferFileOwnershipRequestItem", "fileReference", ["a"], [None, 5]),
-    ("TransferFileOwnershipRequestItem", "ownershipToken", ["a"], [None, 5]),
-]
 
 
 @pytest.mark.parametrize(("name", "key", "right", "wrong"), ITEM_RULES)
@@ -440,10 +202,6 @@ def test_an_iql_query_without_hints_goes_with_any_attribute() -> None:
     assert faults(SENT.validate_content, samples.request(item("ProposeAttributeRequestItem", query=query))) == []
 
 
-GROUP = {"@type": "RequestItemGroup", "items": [item("AuthenticationRequestItem")]}
-REQUEST = samples.request(item("AuthenticationRequestItem"))
-
-
 @pytest.mark.parametrize(
     ("key", "right", "wrong"),
     [
@@ -476,36 +234,6 @@ def test_request_groups(key: str, right: list[Any], wrong: list[Any]) -> None:
         assert faults(SENT.validate_content, samples.request({**GROUP, key: value})) == []
     for value in wrong:
         assert faults(SENT.validate_content, samples.request({**GROUP, key: value})) == [f"content.items[0].{key}"]
-
-
-ANSWER_RULES: list[tuple[str, str, list[Any], list[Any]]] = [
-    *(
-        (name, "result", [], [None, "accepted", "Rejected" if "Accept" in name else "Accepted"])
-        for name in samples.response_items()
-    ),
-    ("RejectResponseItem", "code", ["a" * 200], ["a" * 201, None]),
-    ("RejectResponseItem", "message", ["a" * 1000], ["a" * 1001]),
-    ("ErrorResponseItem", "code", ["a" * 200], ["a" * 201, None]),
-    ("ErrorResponseItem", "message", ["a" * 1000], ["a" * 1001, None]),
-    *(
-        (name, "attributeId", ["ATT"], [None, 5])
-        for name, items in samples.response_items().items()
-        if "attributeId" in items[0]
-    ),
-    *(("AttributeSuccessionAcceptResponseItem", key, ["ATT"], [None, 5]) for key in ("predecessorId", "successorId")),
-    ("AttributeSuccessionAcceptResponseItem", "successorContent", [samples.relationship_attribute()], [None, {}]),
-    ("DeleteAttributeAcceptResponseItem", "deletionDate", ["2026-01-31"], [None, "soon"]),
-    ("FormFieldAcceptResponseItem", "response", ["a" * 4096, [], 0, False], ["", "a" * 4097, [5], {}, None]),
-    ("ProposeAttributeAcceptResponseItem", "attribute", [samples.relationship_attribute()], [None, {}]),
-    ("ReadAttributeAcceptResponseItem", "attribute", [samples.identity_attribute()], [None, {}]),
-    ("ReadAttributeAcceptResponseItem", "initialAttributePeer", [samples.PEER], [5]),
-    (
-        "TransferFileOwnershipAcceptResponseItem",
-        "attribute",
-        [samples.identity_attribute()],
-        [None, samples.relationship_attribute()],
-    ),
-]
 
 
 @pytest.mark.parametrize(("name", "key", "right", "wrong"), ANSWER_RULES)
@@ -543,36 +271,6 @@ def test_responses(key: str, right: list[Any], wrong: list[Any]) -> None:
         assert faults(SENT.validate_response, {**samples.response(ACCEPT), key: value}) == []
     for value in wrong:
         assert faults(SENT.validate_response, {**samples.response(ACCEPT), key: value})[0].startswith(f"response.{key}")
-
-
-ROOT_RULES: list[tuple[str, str, list[Any], list[Any]]] = [
-    ("Mail", "to", [[""]], [[], None, "a", [5]]),
-    ("Mail", "cc", [[], None], ["a", [5]]),
-    ("Mail", "subject", ["", "a" * 300], ["a" * 301, None]),
-    ("Mail", "body", ["", "a" * 50_000], ["a" * 50_001, None]),
-    ("Mail", "bodyFormat", ["PlainText", "Markdown", None], ["Html", 5]),
-    *(
-        (name, "value", [0, "", [], {}], [None])
-        for name in (
-            "ArbitraryMessageContent",
-            "ArbitraryRelationshipTemplateContent",
-            "ArbitraryRelationshipCreationContent",
-        )
-    ),
-    ("RelationshipTemplateContent", "title", ["a" * 200], ["a" * 201]),
-    ("RelationshipTemplateContent", "metadata", [{}], [[]]),
-    ("RelationshipTemplateContent", "onNewRelationship", [REQUEST], [None, {"@type": "Mail"}, {"items": []}]),
-    ("RelationshipTemplateContent", "onExistingRelationship", [REQUEST, None], [{"items": []}, 5]),
-    ("RelationshipCreationContent", "response", [], [None, {}, {"@type": "Request"}]),
-    *(("ResponseWrapper", key, ["MSG"], [None, 5]) for key in ("requestId", "requestSourceReference")),
-    ("ResponseWrapper", "requestSourceType", ["Message", "RelationshipTemplate"], ["Token", None]),
-    ("ResponseWrapper", "response", [], [None, {}]),
-    ("Notification", "id", ["NOT"], [None, 5]),
-    ("Notification", "items", [], [[], None, [{}], [ACCEPT]]),
-    ("TokenContentVerifiablePresentation", "value", ["a", {}], [None, 5]),
-    ("TokenContentVerifiablePresentation", "type", ["a"], [5, None]),
-    ("TokenContentVerifiablePresentation", "displayInformation", [[]], [[5]]),
-]
 
 
 @pytest.mark.parametrize(("name", "key", "right", "wrong"), ROOT_RULES)
