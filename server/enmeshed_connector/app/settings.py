@@ -106,6 +106,8 @@ class BackboneSettings(_Section):
     """The secret of the OAuth client."""
     address_host: str | None = None
     """The host name in addresses, where it is not that of base_url."""
+    dangerously_allow_plain_http: bool = False
+    """Lets an `http://` address of another machine through: whoever listens on the way gets tokens and passwords."""
     proxy: str | None = None
     """An HTTP proxy for all calls. Unset: HTTPS_PROXY and NO_PROXY of the environment count."""
     ca_file: Path | None = None

@@ -147,6 +147,8 @@ class AccountRuntime:
                 self._logger.warning("the account is not open yet", reason=error.reason, problem=error.message)
                 await self._environment.clock.sleep(backoff.next())
         context = transport.context
+        # Only the worker syncs, and that is decided by the lease.
+        transport.sync.end_work()
         self._transport = transport
         self._synchronisation = Synchronisation(
             context.store, context.commits, transport.sync, ids=context.ids, clock=context.clock

@@ -14,7 +14,8 @@ from enmeshed_connector.core.dates import format_date
 from enmeshed_connector.core.errors import Unavailable
 from enmeshed_connector.core.ids import LOCAL, IdMaker
 from enmeshed_connector.storage import CollectionSpec, Store
-from enmeshed_connector.transport.sync import SyncController, SyncMode, SyncResult
+from enmeshed_connector.transport.sync import SyncController, SyncResult
+from enmeshed_connector.transport.sync_modes import SyncMode
 from enmeshed_connector.transport.work import Commits, Work
 
 SYNC_REQUESTS = "_SyncRequests"

@@ -77,6 +77,7 @@ class Worker:
                 await self._hold(held)
             finally:
                 self._synchronisation.become_worker(False)
+                self._transport.sync.end_work()
                 await self._release(held)
 
     async def _acquire(self) -> Lease:
@@ -98,6 +99,7 @@ class Worker:
             self._logger.info("the lease was not given back")
 
     async def _hold(self, lease: Lease) -> None:
+        self._transport.sync.begin_work(lease)
         self._synchronisation.become_worker(True)
         try:
             async with asyncio.TaskGroup() as group:

@@ -12,7 +12,7 @@ from enmeshed.connector.v1 import messages_service_pb2_grpc
 from enmeshed_connector.api.conversion.filters import message_filter, order
 from enmeshed_connector.api.conversion.values import content_object
 from enmeshed_connector.api.paging import PageTokens
-from enmeshed_connector.api.servicers.common import Hosts, Servicer, intent_of
+from enmeshed_connector.api.servicers.common import Hosts, NotOffered, Servicer, intent_of
 from enmeshed_connector.api.servicers.downloads import download_frames
 from enmeshed_connector.api.transfers import TransferBudget
 from enmeshed_connector.content.codec import ContentCodec
@@ -85,3 +85,7 @@ class MessagesServicer(Servicer, messages_service_pb2_grpc.MessagesServicer):
         """Marks a message as unread."""
         message = await self.use_cases().messages.mark_as_unread(request.id, intent_of(request))
         return pb.MarkMessageUnreadResponse(message=self.converter().message(message))
+
+    async def SendRequest(self, request: pb.SendRequestRequest, context: Context) -> pb.SendRequestResponse:
+        """Is not served yet."""
+        raise NotOffered("This server does not offer requests.")

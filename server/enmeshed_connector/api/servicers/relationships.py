@@ -10,7 +10,7 @@ from enmeshed.connector.v1 import relationship_pb2, relationships_service_pb2_gr
 from enmeshed.connector.v1 import relationships_service_pb2 as pb
 from enmeshed_connector.api.conversion.filters import order, relationship_filter
 from enmeshed_connector.api.conversion.values import content_object
-from enmeshed_connector.api.servicers.common import Servicer, intent_of
+from enmeshed_connector.api.servicers.common import NotOffered, Servicer, intent_of
 from enmeshed_connector.content.errors import ContentInvalid, ContentTypeNotAllowed
 from enmeshed_connector.transport.errors import RelationshipError
 from enmeshed_connector.transport.relationship_operations import (
@@ -130,6 +130,12 @@ class RelationshipsServicer(Servicer, relationships_service_pb2_grpc.Relationshi
         """Leaves a relationship for good."""
         await self.use_cases().relationships.decompose(request.id, intent_of(request))
         return pb.DecomposeRelationshipResponse()
+
+    async def ListRelationshipAttributes(
+        self, request: pb.ListRelationshipAttributesRequest, context: Context
+    ) -> pb.ListRelationshipAttributesResponse:
+        """Is not served yet."""
+        raise NotOffered("This server does not offer attributes.")
 
     async def _take(self, step: Step, request: Any) -> relationship_pb2.Relationship:
         view = await self.use_cases().relationships.take(step, request.id, intent_of(request))

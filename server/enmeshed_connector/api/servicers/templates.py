@@ -81,3 +81,19 @@ class RelationshipTemplatesServicer(Servicer, relationship_templates_service_pb2
             protection=wanted_protection(request),
         )
         return pb.CreateTemplateTokenResponse(token=self.converter().token(token, is_created=True))
+
+    async def ListPublicTemplateReferences(
+        self, request: pb.ListPublicTemplateReferencesRequest, context: Context
+    ) -> pb.ListPublicTemplateReferencesResponse:
+        """Returns the templates that the operator of the Backbone recommends; they are few, and fit one page."""
+        references = await self.use_cases().templates.public_references()
+        return pb.ListPublicTemplateReferencesResponse(
+            references=[
+                pb.PublicTemplateReference(
+                    title=reference.title,
+                    description=reference.description,
+                    truncated_reference=reference.truncated_reference,
+                )
+                for reference in references
+            ]
+        )

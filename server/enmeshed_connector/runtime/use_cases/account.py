@@ -14,7 +14,7 @@ from enmeshed_connector.transport.account import TransportAccount
 from enmeshed_connector.transport.challenges import ChallengeType
 from enmeshed_connector.transport.compatibility import Compatibility
 from enmeshed_connector.transport.objects import FILES, IDENTITY_DELETION_PROCESSES, MESSAGES, RELATIONSHIPS
-from enmeshed_connector.transport.sync import SyncMode
+from enmeshed_connector.transport.sync_modes import SyncMode
 
 _MOST_SHOWN = 500
 """How many changed things of a kind a sync shows at most; all of them are in the database and the events."""

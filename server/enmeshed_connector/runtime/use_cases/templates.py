@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+from enmeshed_connector.backbone.endpoints.public_references import PublicReference
 from enmeshed_connector.content.validation import ContentValidator
 from enmeshed_connector.core.addresses import Address, parse_address, truncated_address
 from enmeshed_connector.core.canonical_json import JsonObject
@@ -117,6 +118,10 @@ class TemplateUseCases:
     async def delete(self, template_id: str, intent: Intent) -> None:
         """Deletes a template. Errors: of `TemplateController.delete`."""
         await self._transport.templates.delete(template_id, cause=intent.cause)
+
+    async def public_references(self) -> Sequence[PublicReference]:
+        """Returns the templates that the operator of the Backbone recommends. Errors: `BackboneError`."""
+        return await self._transport.backbone_news.public_template_references()
 
     async def create_token(
         self,

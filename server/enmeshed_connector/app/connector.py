@@ -1,0 +1,335 @@
+"""The composition root: builds everything from the settings, hands it down, and takes it down again in order."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import uuid
+from collections.abc import Callable, Collection, Coroutine, Mapping
+from contextlib import AsyncExitStack
+from datetime import timedelta
+from types import TracebackType
+from typing import Self
+
+import structlog
+
+from enmeshed.connector.v1 import (
+    account_service_pb2_grpc,
+    challenges_service_pb2_grpc,
+    files_service_pb2_grpc,
+    messages_service_pb2_grpc,
+    references_service_pb2_grpc,
+    relationship_templates_service_pb2_grpc,
+    relationships_service_pb2_grpc,
+    tokens_service_pb2_grpc,
+)
+from enmeshed_connector.api.api_keys import SERVER_COLLECTIONS, ApiKeys, ApiKeyStore
+from enmeshed_connector.api.authentication import FailureOptions
+from enmeshed_connector.api.limits import LimitOptions
+from enmeshed_connector.api.paging import PAGING_COLLECTIONS, PageTokens, load_page_key
+from enmeshed_connector.api.readiness import Readiness
+from enmeshed_connector.api.server import ConnectorServer, ServerOptions, ServiceBinding, TlsOptions, bind
+from enmeshed_connector.api.servicers.account import AccountServicer
+from enmeshed_connector.api.servicers.challenges import ChallengesServicer
+from enmeshed_connector.api.servicers.files import FilesServicer
+from enmeshed_connector.api.servicers.messages import MessagesServicer
+from enmeshed_connector.api.servicers.references import ReferencesServicer
+from enmeshed_connector.api.servicers.relationships import RelationshipsServicer
+from enmeshed_connector.api.servicers.templates import RelationshipTemplatesServicer
+from enmeshed_connector.api.servicers.tokens import TokensServicer
+from enmeshed_connector.api.transfers import TransferBudget
+from enmeshed_connector.app.databases import make_databases
+from enmeshed_connector.app.settings import AccountSettings, BackboneSettings, Settings, SettingsInvalid, seconds
+from enmeshed_connector.backbone import (
+    BackboneGateway,
+    BackboneHttp,
+    BackboneTarget,
+    HttpSettings,
+    SessionSettings,
+    proxy_from_environment,
+)
+from enmeshed_connector.content.codec import ContentCodec
+from enmeshed_connector.core.clock import Clock, SystemClock
+from enmeshed_connector.core.ids import IdMaker
+from enmeshed_connector.core.secret_bytes import SecretText
+from enmeshed_connector.runtime.account_runtime import AccountRuntime, AccountState
+from enmeshed_connector.runtime.settings import RuntimeSettings
+from enmeshed_connector.runtime.use_cases.bundle import UseCases
+from enmeshed_connector.storage import Databases, Retention, Store
+from enmeshed_connector.transport.context import TransportSettings
+from enmeshed_connector.transport.environment import Environment
+
+_PACKAGE = "enmeshed.connector.v1"
+
+
+class HostedAccounts:
+    """The accounts of this process: what the API side knows of them."""
+
+    def __init__(self, runtimes: Mapping[str, AccountRuntime]) -> None:
+        """Takes the accounts by name."""
+        self._runtimes = runtimes
+
+    def names(self) -> Collection[str]:
+        """Returns the names of all hosted accounts."""
+        return self._runtimes.keys()
+
+    def is_ready(self, name: str) -> bool:
+        """Tells whether an account takes calls. One that failed does: its calls are answered with the reason."""
+        return self._runtimes[name].state is not AccountState.STARTING
+
+    def use_cases(self, account: str) -> UseCases:
+        """Returns what callers can do with an account."""
+        return self._runtimes[account].use_cases
+
+    def runtime(self, account: str) -> AccountRuntime:
+        """Returns an account."""
+        return self._runtimes[account]
+
+
+class Connector:
+    """One process of the Connector, for use inside `async with`; it serves until the block ends.
+
+    Attributes:
+        port: Where it listens.
+        accounts: The hosted accounts.
+        readiness: Whether it takes calls.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        environment: Mapping[str, str] | None = None,
+        clock: Clock | None = None,
+        random: Callable[[int], bytes] = os.urandom,
+    ) -> None:
+        """Takes the settings; does nothing yet.
+
+        Args:
+            settings: All of them.
+            environment: The environment variables, for proxies; those of the process when None.
+            clock: Tells time.
+            random: Where keys, ids and jitter come from.
+        """
+        self._settings = settings
+        self._environment = os.environ if environment is None else environment
+        self._clock = clock or SystemClock()
+        self._random = random
+        self._stack = AsyncExitStack()
+        self._logger = structlog.get_logger(__name__)
+        self.readiness = Readiness()
+        self.port = 0
+
+    async def __aenter__(self) -> Self:
+        """Builds and starts everything; the accounts open in the background.
+
+        Raises:
+            StartRefused: The address cannot be listened on, or must not without an API key.
+            SettingsInvalid: The Backbone's address cannot be used.
+            StorageUnavailable: The database is away.
+        """
+        try:
+            await self._start()
+        except BaseException:
+            await self._stack.aclose()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Drains the server, stops the accounts at safe points, closes the databases."""
+        await self._stack.aclose()
+
+    async def wait_until_ready(self) -> None:
+        """Returns when every account is open, or has failed to."""
+        await asyncio.gather(*(runtime.wait_until_ready() for runtime in self._runtimes.values()))
+
+    async def _start(self) -> None:
+        settings = self._settings
+        databases = make_databases(settings.database, clock=self._clock)
+        self._stack.push_async_callback(databases.close)
+        server_store = await databases.open(
+            settings.database.server_database, (*SERVER_COLLECTIONS, *PAGING_COLLECTIONS)
+        )
+        self._stack.push_async_callback(server_store.close)
+        keys = ApiKeyStore(server_store, self._clock, self._random)
+        if settings.api_keys.bootstrap_file is not None:
+            await keys.take_bootstrap(_read(settings))
+        gateway = await self._gateway(settings.backbone)
+        self._runtimes = await self._open_accounts(databases, gateway)
+        self.accounts = HostedAccounts(self._runtimes)
+        self._run(self._become_ready(), *(runtime.run() for runtime in self._runtimes.values()))
+        server = await self._make_server(server_store)
+        self.port = await server.start()
+        # Last in, first out: calls end before what they use.
+        self._stack.push_async_callback(server.stop)
+
+    async def _gateway(self, settings: BackboneSettings) -> BackboneGateway:
+        proxy, exceptions = proxy_from_environment(self._environment)
+        http = BackboneHttp(
+            HttpSettings(
+                max_connections=settings.max_connections,
+                silence_seconds=settings.timeout_seconds,
+                ca_file=settings.ca_file,
+                proxy_url=settings.proxy or proxy,
+                no_proxy=() if settings.proxy else exceptions,
+                dangerously_allow_plain_http=settings.dangerously_allow_plain_http,
+            )
+        )
+        await self._stack.enter_async_context(http)
+        secret = SecretText(settings.client_secret.get_secret_value())
+        target = BackboneTarget(settings.base_url, settings.client_id, secret)
+        session = SessionSettings(call_timeout=seconds(settings.timeout_seconds))
+        try:
+            return BackboneGateway(http, target, settings=session, clock=self._clock, random=self._random)
+        except ValueError as error:
+            raise SettingsInvalid(f"backbone.base_url: {error}") from None
+
+    async def _open_accounts(self, databases: Databases, gateway: BackboneGateway) -> dict[str, AccountRuntime]:
+        worker = f"{socket.gethostname()}/{os.getpid()}/{uuid.uuid4().hex[:8]}"
+        runtimes = {}
+        for name, account in self._settings.accounts.items():
+            store: Store = await databases.open(f"acc-{name}")
+            self._stack.push_async_callback(store.close)
+            environment = Environment(
+                account=name,
+                settings=self._transport_settings(account),
+                store=store,
+                gateway=gateway,
+                clock=self._clock,
+                random=self._random,
+                ids=IdMaker(self._random),
+                worker=worker,
+            )
+            runtimes[name] = AccountRuntime(environment, self._runtime_settings())
+        return runtimes
+
+    def _transport_settings(self, account: AccountSettings) -> TransportSettings:
+        backbone = self._settings.backbone
+        return TransportSettings(
+            base_url=backbone.base_url.rstrip("/"),
+            client_id=backbone.client_id,
+            client_secret=backbone.client_secret.get_secret_value(),
+            address_host=backbone.address_host,
+            allow_identity_creation=account.create_identity,
+            datawallet_enabled=account.datawallet,
+            settle_after=seconds(2 * backbone.timeout_seconds),
+        )
+
+    def _runtime_settings(self) -> RuntimeSettings:
+        sync, events = self._settings.sync, self._settings.events
+        return RuntimeSettings(
+            sync_interval=seconds(sync.interval_seconds),
+            listens=sync.sse,
+            lease_duration=seconds(sync.lease_seconds),
+            retention=Retention(
+                timedelta(days=events.retention_days), events.retention_count, hard_cap_events=events.hard_cap_count
+            ),
+        )
+
+    def _run(self, *tasks: Coroutine[None, None, None]) -> None:
+        """Runs what goes on in the background until the block ends."""
+        running = [asyncio.create_task(task) for task in tasks]
+
+        async def stop() -> None:
+            for task in running:
+                task.cancel()
+            results = await asyncio.gather(*running, return_exceptions=True)
+            for result in results:
+                if isinstance(result, Exception):
+                    self._logger.error("a task of the Connector failed", exc_info=result)
+
+        self._stack.push_async_callback(stop)
+
+    async def _become_ready(self) -> None:
+        await self.wait_until_ready()
+        self.readiness.ready()
+
+    async def _make_server(self, store: Store) -> ConnectorServer:
+        settings = self._settings.server
+        tls = None
+        if settings.tls_certificate_file is not None and settings.tls_key_file is not None:
+            tls = TlsOptions(settings.tls_certificate_file, settings.tls_key_file, settings.client_ca_file)
+        options = ServerOptions(
+            host=settings.host,
+            port=settings.port,
+            tls=tls,
+            reflection=settings.reflection,
+            channelz=settings.channelz,
+            max_message_bytes=settings.max_message_bytes,
+            limits=LimitOptions(
+                short_calls=settings.short_calls,
+                transfers=settings.transfers,
+                subscriptions=settings.subscriptions,
+            ),
+            failures=FailureOptions(delay=seconds(self._settings.api_keys.failure_delay_seconds)),
+            drain=seconds(settings.drain_seconds),
+        )
+        return ConnectorServer(
+            options,
+            await self._services(store),
+            accounts=self.accounts,
+            api_keys=ApiKeys(store, self._clock),
+            readiness=self.readiness,
+            clock=self._clock,
+        )
+
+    async def _services(self, store: Store) -> list[ServiceBinding]:
+        codec = ContentCodec()
+        tokens = PageTokens(await load_page_key(store, self._random))
+        budget = TransferBudget(self._settings.server.transfer_budget_bytes)
+        hosts = self.accounts
+        return [
+            bind(
+                f"{_PACKAGE}.Account",
+                account_service_pb2_grpc.add_AccountServicer_to_server,
+                AccountServicer(hosts, codec, tokens),
+            ),
+            bind(
+                f"{_PACKAGE}.RelationshipTemplates",
+                relationship_templates_service_pb2_grpc.add_RelationshipTemplatesServicer_to_server,
+                RelationshipTemplatesServicer(hosts, codec, tokens),
+            ),
+            bind(
+                f"{_PACKAGE}.Relationships",
+                relationships_service_pb2_grpc.add_RelationshipsServicer_to_server,
+                RelationshipsServicer(hosts, codec, tokens),
+            ),
+            bind(
+                f"{_PACKAGE}.Messages",
+                messages_service_pb2_grpc.add_MessagesServicer_to_server,
+                MessagesServicer(hosts, codec, tokens, budget),
+            ),
+            bind(
+                f"{_PACKAGE}.Files",
+                files_service_pb2_grpc.add_FilesServicer_to_server,
+                FilesServicer(hosts, codec, tokens, budget),
+            ),
+            bind(
+                f"{_PACKAGE}.Tokens",
+                tokens_service_pb2_grpc.add_TokensServicer_to_server,
+                TokensServicer(hosts, codec, tokens),
+            ),
+            bind(
+                f"{_PACKAGE}.References",
+                references_service_pb2_grpc.add_ReferencesServicer_to_server,
+                ReferencesServicer(hosts, codec, tokens),
+            ),
+            bind(
+                f"{_PACKAGE}.Challenges",
+                challenges_service_pb2_grpc.add_ChallengesServicer_to_server,
+                ChallengesServicer(hosts, codec, tokens),
+            ),
+        ]
+
+
+def _read(settings: Settings) -> str:
+    path = settings.api_keys.bootstrap_file
+    if path is None:
+        return ""
+    try:
+        return path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsInvalid(f"api_keys.bootstrap_file: {error}") from None
