@@ -345,3 +345,46 @@ def test_members_stay_in_the_order_of_the_network() -> None:
     ]
     for value in values:
         assert " ".join(loads_object(value.to_text())) == orders[type(value)]
+
+
+WRONG = bytes(23)
+PAIR, SIGNER = crypto.ExchangeKeypair.generate(), crypto.SignatureKeypair.generate()
+SECRET = crypto.SecretKey.generate()
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: crypto.Signature(WRONG, crypto.SignatureLabel.IDENTITY),
+        lambda: crypto.SignaturePublicKey(WRONG),
+        lambda: crypto.SignaturePrivateKey(WRONG),
+        lambda: crypto.SignatureKeypair.from_seed(WRONG),
+        lambda: crypto.ExchangePublicKey(WRONG),
+        lambda: crypto.ExchangePrivateKey(WRONG),
+        lambda: crypto.Cipher(bytes(20), nonce=WRONG),
+        lambda: crypto.PublicState(WRONG),
+        lambda: crypto.PublicState(bytes(24), "x" * 31),
+        lambda: crypto.TransmitState(SECRET, WRONG),
+        lambda: crypto.ReceiveState(SECRET, bytes(24), 0, "x" * 31),
+        lambda: crypto.PublicRequest(PAIR.public_key, SIGNER.public_key, PAIR.public_key, WRONG),
+        lambda: crypto.RequestSecrets(PAIR, PAIR, SIGNER, SIGNER.public_key, PAIR.public_key, SECRET, WRONG),
+    ],
+)
+def test_objects_are_not_made_of_parts_of_other_lengths(make: Callable[[], object]) -> None:
+    with pytest.raises(WrongLength):
+        make()
+
+
+def test_numbers_of_other_kinds_are_refused() -> None:
+    state, secrets = crypto.PublicState(bytes(24)), crypto.SecretKey.generate()
+    signature = crypto.Signature(bytes(64), crypto.SignatureLabel.IDENTITY)
+    cases: list[tuple[Any, dict[str, Any], type[MalformedValue]]] = [
+        (crypto.PublicState, state.to_json() | {"typ": 1}, WrongForm),
+        (crypto.Signature, signature.to_json() | {"alg": 4}, UnknownAlgorithm),
+        (crypto.SecretKey, secrets.to_json() | {"alg": 1}, UnknownAlgorithm),
+        (crypto.ExchangePublicKey, PAIR.public_key.to_json() | {"alg": 1}, UnknownAlgorithm),
+        (crypto.RelationshipSecrets, {"typ": 3}, WrongForm),
+    ]
+    for kind, members, error in cases:
+        with pytest.raises(error):
+            kind.from_json(members)
