@@ -166,7 +166,7 @@ async def collect_page(
     total = 0
     while len(items) < size:
         wanted = min(_CHUNK, size - len(items))
-        # One more tells whether there is a next page.
+        # One more tells whether there is a next page. The wait also lets other calls run between two chunks.
         documents = await fetch(after, wanted + 1)
         for document in documents[:wanted]:
             item = convert(document)

@@ -55,10 +55,6 @@ class Scopes:
         return f"Scopes({list(self.patterns)})"
 
 
-EVERYTHING = Scopes(["**"])
-"""Grants every permission."""
-
-
 def check_scopes(patterns: Iterable[str], known: Iterable[str]) -> None:
     """Checks patterns before they are stored.
 
@@ -94,3 +90,7 @@ def _expression(pattern: str) -> str:
         else:
             expression += colon + (r"[^:]+" if part == "*" else re.escape(part))
     return expression
+
+
+EVERYTHING = Scopes(["**"])
+"""Grants every permission."""

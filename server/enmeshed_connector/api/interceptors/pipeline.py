@@ -11,7 +11,7 @@ import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeAlias
 
 import grpc
 import structlog
@@ -24,7 +24,7 @@ from enmeshed_connector.core.clock import Clock
 from enmeshed_connector.core.errors import DomainError
 
 Context = grpc.aio.ServicerContext[Any, Any]
-Handler = grpc.RpcMethodHandler[Any, Any]
+Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 
 logger = structlog.get_logger("enmeshed_connector.api")
 
@@ -69,7 +69,7 @@ class CallPipeline(grpc.aio.ServerInterceptor):
             return known
         handler = await continuation(handler_call_details)
         method = self._methods.get(name)
-        if handler is None or method is None:
+        if handler is None or method is None or not _is_implemented(handler):
             # Not kept: names that callers make up must not fill memory.
             return _unknown_method(name)
         wrapped = self._handlers[name] = self._wrap(handler, method)
@@ -216,6 +216,12 @@ def _with_facts(error: DomainError, facts: Mapping[str, str]) -> DomainError:
     copy.__dict__.update(error.__dict__)
     copy.facts = {**facts, **error.facts}
     return copy
+
+
+def _is_implemented(handler: Handler) -> bool:
+    """Tells whether a servicer has the method, and does not only inherit the generated one that raises."""
+    behavior = handler.unary_unary or handler.unary_stream or handler.stream_unary or handler.stream_stream
+    return not str(getattr(behavior, "__module__", "")).endswith("_pb2_grpc")
 
 
 def _unknown_method(name: str) -> Handler:

@@ -1,0 +1,68 @@
+"""Local requests and their decisions: views as messages of the contract. Source: connector.md, sections 3.8, 5.3."""
+
+from __future__ import annotations
+
+from enmeshed.connector.v1 import request_pb2
+from enmeshed_connector.api.conversion.things import Converter
+from enmeshed_connector.api.conversion.values import enum_number, set_time
+from enmeshed_connector.core.canonical_json import Json
+from enmeshed_connector.runtime.views import View
+
+
+def request(converter: Converter, view: View) -> request_pb2.LocalRequest:
+    """Returns a local request."""
+    message = request_pb2.LocalRequest(
+        id=view["id"],
+        is_own=view["isOwn"],
+        peer=view["peer"],
+        status=request_status(view["status"]),
+        was_automatically_decided=view.get("wasAutomaticallyDecided", False),
+    )
+    set_time(message.create_time, view["createdAt"])
+    content = view["content"]
+    set_time(message.expire_time, content.get("expiresAt"))
+    _set_source(message.source, view.get("source"))
+    if converter.is_full:
+        message.content.CopyFrom(converter.codec.content_from_json(_typed("Request", content)))
+        for entry in view.get("statusLog", ()):
+            converted = message.status_log.add(
+                old_status=request_status(entry["oldStatus"]), new_status=request_status(entry["newStatus"])
+            )
+            set_time(converted.create_time, entry["createdAt"])
+    answer = view.get("response")
+    if answer is not None:
+        message.response.accepted = answer["content"].get("result") == "Accepted"
+        set_time(message.response.create_time, answer["createdAt"])
+        _set_source(message.response.source, answer.get("source"))
+        if converter.is_full:
+            message.response.content.CopyFrom(converter.codec.content_from_json(_typed("Response", answer["content"])))
+    return message
+
+
+def request_status(word: str) -> request_pb2.LocalRequestStatus.ValueType:
+    """Returns the state of a request from the network's word."""
+    return enum_number(request_pb2.LocalRequestStatus, "LOCAL_REQUEST_STATUS", word)  # type: ignore[return-value]
+
+
+def validation_result(view: View) -> request_pb2.RequestValidationResult:
+    """Returns whether a request or a decision would be taken."""
+    return request_pb2.RequestValidationResult(
+        is_success=view["isSuccess"],
+        code=view.get("code", ""),
+        message=view.get("message", ""),
+        items=[validation_result(item) for item in view.get("items", ())],
+    )
+
+
+def _set_source(target: request_pb2.RequestSource, view: View | None) -> None:
+    if view is None:
+        return
+    target.type = enum_number(  # type: ignore[assignment]
+        request_pb2.RequestSourceType, "REQUEST_SOURCE_TYPE", view["type"]
+    )
+    target.reference = view["reference"]
+
+
+def _typed(kind: str, content: Json) -> Json:
+    """Returns content with its type, which stored requests and responses leave out."""
+    return content if "@type" in content else {"@type": kind, **content}
