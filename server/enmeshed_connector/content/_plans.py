@@ -7,7 +7,6 @@ writers are closures over what the descriptor says, so that nothing is looked up
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
 from typing import Any, TypeAlias
 
 from google.protobuf.descriptor import FieldDescriptor
@@ -19,10 +18,31 @@ from enmeshed_connector.core.canonical_json import Json, JsonObject
 from enmeshed_connector.core.dates import format_date, parse_date
 from enmeshed_connector.core.malformed import MalformedValue
 
+from ._fields import (
+    EPOCH,
+    STRUCT,
+    TIMESTAMP,
+    VALUE,
+    AnyDescriptor,
+    AnyField,
+    AnyMessage,
+    Convert,
+    Reader,
+    Writer,
+    constant_reader,
+    constant_writer,
+    fill_struct_only,
+    has_unwritten_zero,
+    is_map,
+    only_oneof,
+    scalar_convert,
+    scalar_writer,
+    takes_null,
+    write_timestamp,
+)
 from ._plain_json import (
     NotRepresentable,
     exact_double,
-    fill_struct,
     fill_value,
     in_key_order,
     plain_number,
@@ -30,19 +50,7 @@ from ._plain_json import (
     value_to_json,
 )
 
-# Generated classes are reached by name here, so their fields cannot be typed.
-AnyMessage: TypeAlias = Any
-# Their stubs name the classes of one of two implementations, and make optional what the kind of a field settles.
-AnyDescriptor: TypeAlias = Any
-AnyField: TypeAlias = Any
-Reader: TypeAlias = Callable[[AnyMessage, Json], None]
-Writer: TypeAlias = Callable[[AnyMessage, JsonObject], None]
-Convert: TypeAlias = Callable[[Json], Any]
-
-_STRUCT, _VALUE, _TIMESTAMP = "google.protobuf.Struct", "google.protobuf.Value", "google.protobuf.Timestamp"
 _IGNORED_KEYS = frozenset({"@context", "@version"})
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_INTEGER_TYPES = frozenset({FieldDescriptor.CPPTYPE_INT32, FieldDescriptor.CPPTYPE_INT64})
 
 
 class ObjectPlan:
@@ -145,7 +153,7 @@ class Planner:
         known = self._plans.get(descriptor.full_name)
         if known is not None:
             return known
-        choice = _only_oneof(descriptor)
+        choice = only_oneof(descriptor)
         if choice is None:
             return self._object_plan(descriptor)
         if any(field.cpp_type != FieldDescriptor.CPPTYPE_MESSAGE for field in choice.fields):
@@ -215,16 +223,16 @@ class Planner:
             options = field.GetOptions().Extensions[options_pb2.json_field]
             key = field.json_name
             may_be_absent = options.may_be_absent and self._tolerant
-            plan.readers[key] = self._reader(field, null_is_absent=options.may_be_absent or _takes_null(field))
+            plan.readers[key] = self._reader(field, null_is_absent=options.may_be_absent or takes_null(field))
             writers[key] = self._writer(field, omit_empty=options.omit_empty)
             # A field with presence may be absent; so may a list that says so, and an enum whose zero is not written.
-            if not (field.has_presence or options.omit_empty or may_be_absent or _has_unwritten_zero(field)):
+            if not (field.has_presence or options.omit_empty or may_be_absent or has_unwritten_zero(field)):
                 required.add(key)
             if options.last_when_empty:
                 plan.last_when_empty = key
         if plan.result:
-            plan.readers["result"] = _constant_reader(plan.result)
-            writers["result"] = _constant_writer(plan.result)
+            plan.readers["result"] = constant_reader(plan.result)
+            writers["result"] = constant_writer(plan.result)
             required.add("result")
         plan.required = frozenset(required)
         plan.writers = tuple((key, writers[key]) for key in in_key_order(writers))
@@ -246,7 +254,7 @@ class Planner:
         return plan
 
     def _reader(self, field: AnyField, *, null_is_absent: bool) -> Reader:
-        if _is_map(field):
+        if is_map(field):
             reader = self._map_reader(field)
         elif field.is_repeated:
             reader = self._list_reader(field)
@@ -325,11 +333,11 @@ class Planner:
 
     def _fill(self, descriptor: AnyDescriptor) -> Reader:
         """Returns what fills a message of this type, which is empty and in its place."""
-        if descriptor.full_name == _STRUCT:
-            return _fill_struct_only
-        if descriptor.full_name == _VALUE:
+        if descriptor.full_name == STRUCT:
+            return fill_struct_only
+        if descriptor.full_name == VALUE:
             return fill_value
-        if descriptor.full_name == _TIMESTAMP:
+        if descriptor.full_name == TIMESTAMP:
             return self._fill_timestamp
         plan = self.plan(descriptor)
         if isinstance(plan, ScalarChoicePlan):
@@ -345,12 +353,12 @@ class Planner:
             raise NotRepresentable from None
         if not self._tolerant and format_date(moment) != value:
             raise NotRepresentable
-        elapsed = moment - _EPOCH
+        elapsed = moment - EPOCH
         message.seconds = elapsed.days * 86_400 + elapsed.seconds
         message.nanos = elapsed.microseconds * 1_000
 
     def _convert(self, field: AnyField) -> Convert:
-        convert = _scalar_convert(field)
+        convert = scalar_convert(field)
         if not self._tolerant:
             return convert
 
@@ -363,7 +371,7 @@ class Planner:
 
     def _writer(self, field: AnyField, *, omit_empty: bool) -> Writer:
         name, key = field.name, field.json_name
-        if _is_map(field):
+        if is_map(field):
             write_entry = self._write(field.message_type.fields_by_name["value"].message_type)
 
             def write_map(message: AnyMessage, result: JsonObject) -> None:
@@ -389,160 +397,16 @@ class Planner:
                     result[key] = write_member(getattr(message, name))
 
             return write_message
-        return _scalar_writer(field)
+        return scalar_writer(field)
 
     def _write(self, descriptor: AnyDescriptor) -> Callable[[AnyMessage], Json]:
-        if descriptor.full_name == _STRUCT:
+        if descriptor.full_name == STRUCT:
             return struct_to_json
-        if descriptor.full_name == _VALUE:
+        if descriptor.full_name == VALUE:
             return value_to_json
-        if descriptor.full_name == _TIMESTAMP:
-            return _write_timestamp
+        if descriptor.full_name == TIMESTAMP:
+            return write_timestamp
         plan = self.plan(descriptor)
         if isinstance(plan, ObjectPlan):
             return lambda message: plan.write(message, tagged=False)
         return plan.write
-
-
-def _only_oneof(descriptor: AnyDescriptor) -> AnyDescriptor | None:
-    """Returns the `oneof` that all fields of the message belong to, None when there is no such one."""
-    oneofs = [oneof for oneof in descriptor.oneofs if not _is_synthetic(oneof)]
-    if len(oneofs) == 1 and len(oneofs[0].fields) == len(descriptor.fields):
-        return oneofs[0]
-    return None
-
-
-def _is_synthetic(oneof: AnyDescriptor) -> bool:
-    # The compiler makes a `oneof` for each optional field, named after it.
-    return len(oneof.fields) == 1 and oneof.name == f"_{oneof.fields[0].name}"
-
-
-def _is_map(field: AnyField) -> bool:
-    return field.message_type is not None and field.message_type.GetOptions().map_entry
-
-
-def _takes_null(field: AnyField) -> bool:
-    # Official peers take null for an optional object, dates among them.
-    return (
-        field.cpp_type == FieldDescriptor.CPPTYPE_MESSAGE
-        and not field.is_repeated
-        and field.message_type.full_name != _VALUE
-    )
-
-
-def _has_unwritten_zero(field: AnyField) -> bool:
-    return field.enum_type is not None and not _texts(field.enum_type).get(0)
-
-
-def _texts(descriptor: AnyDescriptor) -> dict[int, str]:
-    texts = {}
-    for value in descriptor.values:
-        options = value.GetOptions()
-        if options.HasExtension(options_pb2.json_text):
-            texts[value.number] = options.Extensions[options_pb2.json_text]
-    return texts
-
-
-def _scalar_convert(field: AnyField) -> Convert:
-    """Returns what turns a JSON value into what the field takes, or raises NotRepresentable."""
-    if field.enum_type is not None:
-        numbers = {text: number for number, text in _texts(field.enum_type).items()}
-
-        def convert_enum(value: Json) -> int:
-            number = numbers.get(value) if type(value) is str else None
-            if number is None:
-                raise NotRepresentable
-            return number
-
-        return convert_enum
-    if field.cpp_type == FieldDescriptor.CPPTYPE_DOUBLE:
-        return exact_double
-    if field.cpp_type in _INTEGER_TYPES:
-        return _convert_integer
-    if field.cpp_type == FieldDescriptor.CPPTYPE_BOOL:
-        return _convert_boolean
-    if field.cpp_type == FieldDescriptor.CPPTYPE_STRING and field.type == FieldDescriptor.TYPE_STRING:
-        return _convert_text
-    raise TypeError(f"{field.full_name} has a kind that content does not use")
-
-
-def _convert_text(value: Json) -> str:
-    if type(value) is str:
-        return value
-    raise NotRepresentable
-
-
-def _convert_boolean(value: Json) -> bool:
-    if type(value) is bool:
-        return value
-    raise NotRepresentable
-
-
-def _convert_integer(value: Json) -> int:
-    number = exact_double(value)
-    if number.is_integer():
-        return int(number)
-    raise NotRepresentable
-
-
-def _scalar_writer(field: AnyField) -> Writer:
-    name, key = field.name, field.json_name
-    if field.enum_type is not None:
-        texts = _texts(field.enum_type)
-
-        def write_enum(message: AnyMessage, result: JsonObject) -> None:
-            text = texts.get(getattr(message, name))
-            if text is not None:
-                result[key] = text
-
-        return write_enum
-    if field.cpp_type == FieldDescriptor.CPPTYPE_DOUBLE:
-        has_presence = field.has_presence
-
-        def write_number(message: AnyMessage, result: JsonObject) -> None:
-            if not has_presence or message.HasField(name):
-                result[key] = plain_number(getattr(message, name))
-
-        return write_number
-    if field.has_presence:
-
-        def write_optional(message: AnyMessage, result: JsonObject) -> None:
-            if message.HasField(name):
-                result[key] = getattr(message, name)
-
-        return write_optional
-
-    def write(message: AnyMessage, result: JsonObject) -> None:
-        result[key] = getattr(message, name)
-
-    return write
-
-
-def _constant_reader(expected: str) -> Reader:
-    def read(_: AnyMessage, value: Json) -> None:
-        if value != expected:
-            raise NotRepresentable
-
-    return read
-
-
-def _constant_writer(constant: str) -> Writer:
-    def write(_: AnyMessage, result: JsonObject) -> None:
-        result["result"] = constant
-
-    return write
-
-
-def _fill_struct_only(message: AnyMessage, value: Json) -> None:
-    if type(value) is not dict:
-        raise NotRepresentable
-    fill_struct(message, value)
-
-
-def _write_timestamp(message: AnyMessage) -> str:
-    # Seconds and nanoseconds outside of the years 1 to 9999 make an OverflowError, which is a ValueError's place here.
-    try:
-        moment = _EPOCH + timedelta(seconds=message.seconds, microseconds=message.nanos // 1_000)
-    except OverflowError:
-        raise ValueError("is not a date within the years 1 to 9999") from None
-    return format_date(moment)

@@ -20,6 +20,7 @@ from enmeshed.content.v1 import (
     request_pb2,
     response_pb2,
 )
+from enmeshed_connector import content as content_room
 from enmeshed_connector.content.codec import ContentCodec
 from enmeshed_connector.content.errors import ContentInvalid
 from enmeshed_connector.core.canonical_json import dumps, loads, sort_deep
@@ -77,6 +78,10 @@ def every_sample() -> Iterator[dict[str, Any]]:
     yield {"@type": "Response", **samples.response({"@type": "AcceptResponseItem", "result": "Accepted"})}
     yield samples.identity_attribute()
     yield samples.relationship_attribute()
+
+
+def test_the_public_names_are_these() -> None:
+    assert content_room.__all__ == ["ContentCodec", "ContentInvalid", "ContentTypeNotAllowed", "ContentValidator"]
 
 
 @pytest.mark.parametrize("text", EXAMPLES)
