@@ -1,8 +1,8 @@
 """A small network in one process: an embedded Backbone without sockets, and accounts of our transport layer on it.
 
 `DirectGateway` carries the calls of the Backbone client's endpoints straight into the Backbone's application. That is
-quick, and it can lose what a real network loses: `faults` decides for each call whether it gets through, and whether its
-answer does.
+quick, and it can lose what a real network loses: `faults` decides for each call whether it gets through, and whether
+its answer does.
 """
 
 from __future__ import annotations
@@ -305,20 +305,7 @@ class Network:
 
     async def befriend(self, templator: Party, requestor: Party) -> str:
         """Makes an active relationship between two accounts, both synced, and returns its id."""
-        template = await templator.account.templates.create(
-            {"@type": "ArbitraryRelationshipTemplateContent", "value": {}},
-            expires_at=self.clock.now() + timedelta(days=1),
-        )
-        reference = RelationshipTemplateReference(
-            template["id"], SecretBytes(from_base64url(template["secretKey"]["key"], "key")), BASE_URL
-        )
-        await requestor.account.templates.load(reference)
-        content = {"@type": "ArbitraryRelationshipCreationContent", "value": {}}
-        relationship = await requestor.account.relationships.create(template["id"], content)
-        await templator.account.sync.sync()
-        await templator.account.relationships.accept(relationship["id"])
-        await requestor.account.sync.sync()
-        return str(relationship["id"])
+        return await befriend(templator.account, requestor.account)
 
     async def reopen(self, party: Party) -> Party:
         """Opens the account of a party anew, as after a restart: nothing but the database is left."""
@@ -374,3 +361,19 @@ class Party:
         """Returns all events of its log whose type starts so, in order."""
         page = await self.store.log.read(await self.store.log.oldest(), limit=10_000)
         return [entry.event for entry in page.events if entry.event["type"].startswith(prefix)]
+
+
+async def befriend(templator: TransportAccount, requestor: TransportAccount) -> str:
+    """Makes an active relationship between two accounts, both synced, and returns its id."""
+    template = await templator.templates.create(
+        {"@type": "ArbitraryRelationshipTemplateContent", "value": {}},
+        expires_at=templator.context.clock.now() + timedelta(days=1),
+    )
+    key = SecretBytes(from_base64url(template["secretKey"]["key"], "key"))
+    await requestor.templates.load(RelationshipTemplateReference(template["id"], key, BASE_URL))
+    content = {"@type": "ArbitraryRelationshipCreationContent", "value": {}}
+    relationship = await requestor.relationships.create(template["id"], content)
+    await templator.sync.sync()
+    await templator.relationships.accept(relationship["id"])
+    await requestor.sync.sync()
+    return str(relationship["id"])

@@ -22,7 +22,7 @@ from enmeshed_connector.transport.pending import Operation
 from enmeshed_connector.transport.recovery import RecoveryController
 from enmeshed_connector.transport.registration import SETUP
 from enmeshed_connector.transport.relationships import RelationshipController
-from enmeshed_connector.transport.sync import SyncController, SyncMode
+from enmeshed_connector.transport.sync import SyncController
 from enmeshed_connector.transport.templates import TemplateController
 from enmeshed_connector.transport.tokens import TokenController
 from enmeshed_connector.transport.work import Work
@@ -37,7 +37,7 @@ class TransportAccount:
         self.processors = ProcessorTable()
         self.listeners = Listeners()
         self.sync = SyncController(context, self.processors, collections)
-        context.slots.use_datawallet(self._sync_datawallet)
+        context.slots.use_datawallet(self.sync)
         self.templates = TemplateController(context, self.listeners)
         self.tokens = TokenController(context)
         self.files = FileController(context)
@@ -89,6 +89,3 @@ class TransportAccount:
         await self.messages.forget_peer(relationship, work)
         await self.templates.forget_peer(peer, relationship.get("templateId"), work)
         await self.tokens.forget_peer(peer, work)
-
-    async def _sync_datawallet(self) -> None:
-        await self.sync.sync(SyncMode.DATAWALLET)

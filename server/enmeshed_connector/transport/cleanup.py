@@ -36,3 +36,6 @@ class Cleanup:
 
         await self._context.commits.run(forget)
         await self._context.outbox.settle()
+        # Another replica may have used up the slot, or found out that it must not be used any more.
+        self._context.slots.reconsider()
+        await self._context.slots.slot()

@@ -37,8 +37,8 @@ from enmeshed_connector.transport.objects import (
     UNPUSHED_MODIFICATIONS,
     Document,
 )
-from enmeshed_connector.transport.sync_state import DATAWALLET_TIME, PushAttempt, SyncState
-from enmeshed_connector.transport.work import Cause, Origin, Work
+from enmeshed_connector.transport.sync_state import DATAWALLET_TIME, NO_RUN, PushAttempt, SyncState
+from enmeshed_connector.transport.work import Cause, Origin, Work, WorkerCommits
 
 MAXIMUM_BATCH = 200
 """How many modifications are pushed at once at most."""
@@ -62,9 +62,10 @@ class PullResult:
 class Datawallet:
     """Pulls and pushes. Used by the sync engine, one caller at a time."""
 
-    def __init__(self, context: AccountContext, state: SyncState) -> None:
-        """Takes the account and what is durable about its syncs."""
+    def __init__(self, context: AccountContext, commits: WorkerCommits, state: SyncState) -> None:
+        """Takes the account, the worker's commits, and what is durable about syncs."""
         self._context = context
+        self._commits = commits
         self._state = state
         self._calls = DatawalletCalls(context.backbone)
         self._cipher = PayloadCipher(context.keys.synchronisation, context.random)
@@ -120,9 +121,29 @@ class Datawallet:
                 self._state.set_attempt(work, None)
 
             # Others follow on its base, so it can never be accepted.
-            await self._context.commits.run(forget)
+            await self._commits.run(forget)
         self._context.slots.pulled()
         return PullResult(tuple(changed))
+
+    async def shows_restored(self) -> bool:
+        """Tells whether the datawallet holds changes of this device that its database does not know. Reads only.
+
+        Raises:
+            BackboneError: The Backbone is away.
+        """
+        index = await self._state.index()
+        if index is None:
+            return False
+        async for modification in self._calls.modifications(index):
+            if modification.created_by_device != self._context.device.id:
+                continue
+            # The worker may have pushed it meanwhile.
+            attempts = (await self._state.attempt(), (await self._state.run() or NO_RUN).attempt)
+            if modification.index > await self.base() and not any(
+                attempt is not None and attempt.covers(modification.index) for attempt in attempts
+            ):
+                return True
+        return False
 
     async def push(self) -> bool:
         """Pushes all modifications that wait, and returns whether there were any.
@@ -191,7 +212,7 @@ class Datawallet:
         async def note(work: Work) -> None:
             self._state.set_time(work, DATAWALLET_TIME)
 
-        await self._context.commits.run(note)
+        await self._commits.run(note)
 
     async def _next_attempt(self) -> tuple[PushAttempt, Sequence[Document]]:
         base = await self.base()
@@ -210,7 +231,7 @@ class Datawallet:
             async def keep(work: Work) -> None:
                 self._state.set_attempt(work, chosen)
 
-            await self._context.commits.run(keep)
+            await self._commits.run(keep)
         return attempt, records
 
     async def _finish(self, attempt: PushAttempt, new_index: int) -> None:
@@ -218,7 +239,7 @@ class Datawallet:
             self.note_pushed(work, attempt, new_index)
             self._state.set_attempt(work, None)
 
-        await self._context.commits.run(finish)
+        await self._commits.run(finish)
 
     async def _apply(self, items: Sequence[BackboneModification], *, is_history: bool) -> Iterable[str]:
         opened = [self._cipher.open(item) for item in items]
@@ -243,7 +264,7 @@ class Datawallet:
 
         if is_unexplained:
             self._logger.warning("the datawallet holds changes of this device that its database does not know")
-        await self._context.commits.run(apply, cause=Cause(Origin.DATAWALLET))
+        await self._commits.run(apply, cause=Cause(Origin.DATAWALLET))
         if is_unexplained:
             self._context.slots.reconsider()
         return groups

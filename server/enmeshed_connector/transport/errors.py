@@ -167,6 +167,12 @@ class SyncRunningElsewhere(DomainError):
     default_official_code = "error.platform.validation.syncRun.cannotStartSyncRunWhenAnotherSyncRunIsRunning"
 
 
+class NotTheWorker(DomainError):
+    """Another process does this for the account (architecture.md, decision 7)."""
+
+    reason, code = "NOT_THE_WORKER", Code.UNAVAILABLE
+
+
 class ActiveRelationshipRequired(FailedPrecondition):
     """A challenge of type Relationship needs an active relationship."""
 

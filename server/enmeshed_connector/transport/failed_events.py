@@ -13,7 +13,7 @@ from enmeshed_connector.transport import events
 from enmeshed_connector.transport.errors import RecordMissing
 from enmeshed_connector.transport.external_events import ExternalEvent, ProcessorTable, error_code_of
 from enmeshed_connector.transport.objects import FAILED_EVENTS, Document
-from enmeshed_connector.transport.work import Cause, Commits, Origin, Work
+from enmeshed_connector.transport.work import Cause, Commits, Origin, Work, WorkerCommits
 
 
 @dataclass(frozen=True)
@@ -34,10 +34,13 @@ class FailedEvent:
 class FailedEvents:
     """The repository of `_FailedEvents`, and the retry."""
 
-    def __init__(self, store: Store, commits: Commits, processors: ProcessorTable) -> None:
-        """Takes the account's store, its commits, and who processes events."""
+    def __init__(
+        self, store: Store, commits: Commits, worker_commits: WorkerCommits, processors: ProcessorTable
+    ) -> None:
+        """Takes the account's store, what makes its commits and those of the worker, and who processes events."""
         self._store = store
         self._commits = commits
+        self._worker_commits = worker_commits
         self._processors = processors
 
     async def of_run(self, run_id: str) -> dict[str, str]:
@@ -79,10 +82,10 @@ class FailedEvents:
             work.publish(events.EXTERNAL_EVENT_FAILED, document)
 
         try:
-            await self._commits.run(lambda work: keep(work, event.payload), cause=Cause(Origin.EXTERNAL))
+            await self._worker_commits.run(lambda work: keep(work, event.payload), cause=Cause(Origin.EXTERNAL))
         except InvalidDocument:
             # The payload itself is nonsense that no database takes.
-            await self._commits.run(lambda work: keep(work, {}), cause=Cause(Origin.EXTERNAL))
+            await self._worker_commits.run(lambda work: keep(work, {}), cause=Cause(Origin.EXTERNAL))
         return code
 
     async def retry(self, event_id: str) -> None:

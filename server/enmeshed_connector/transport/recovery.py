@@ -14,7 +14,8 @@ from enmeshed_connector.transport.context import AccountContext
 from enmeshed_connector.transport.devices import DeviceController
 from enmeshed_connector.transport.errors import DeviceNotDeletable
 from enmeshed_connector.transport.objects import DEVICES, TOKENS, Document
-from enmeshed_connector.transport.sync import SyncController, SyncMode
+from enmeshed_connector.transport.sync import SyncController
+from enmeshed_connector.transport.sync_modes import SyncMode
 from enmeshed_connector.transport.tokens import TokenController
 from enmeshed_connector.transport.work import LOCAL_CAUSE, Cause
 

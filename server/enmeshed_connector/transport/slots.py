@@ -10,8 +10,8 @@ never had.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Protocol
 
 from enmeshed_connector.core.errors import Code, DomainError
 from enmeshed_connector.core.ids import SETTING, IdMaker
@@ -19,6 +19,7 @@ from enmeshed_connector.storage import Store
 from enmeshed_connector.transport.counters import SLOTS
 from enmeshed_connector.transport.keys import OwnDevice
 from enmeshed_connector.transport.objects import ACCOUNT_INFO, RESTORED, SETTINGS, UNPUSHED_MODIFICATIONS, Document
+from enmeshed_connector.transport.sync_modes import SyncMode
 from enmeshed_connector.transport.work import Commits, Work
 
 SLOT_SETTING = "enmeshed-connector.messageKeySlot"
@@ -26,6 +27,20 @@ SLOT_SETTING = "enmeshed-connector.messageKeySlot"
 _SLOT = "_keySlot"
 _FIRST_DRAWN = SLOTS // 2
 _ROUNDS = 5
+
+
+class DatawalletAccess(Protocol):
+    """What of the sync controller is needed to claim a slot."""
+
+    @property
+    def is_worker(self) -> bool:
+        """Whether this process may sync."""
+
+    async def shows_restored(self) -> bool:
+        """Tells whether the datawallet holds changes of this device that its database does not know."""
+
+    async def sync(self, mode: SyncMode) -> object:
+        """Syncs the datawallet."""
 
 
 class SlotNotClaimed(DomainError):
@@ -54,14 +69,14 @@ class KeySlots:
         self._ids = ids
         self._random = random
         self._datawallet_enabled = datawallet_enabled
-        self._synchronise: Callable[[], Awaitable[object]] | None = None
+        self._datawallet: DatawalletAccess | None = None
         self._confirmed: int | None = None
         self._has_pulled = False
         self._lock = asyncio.Lock()
 
-    def use_datawallet(self, synchronise: Callable[[], Awaitable[object]]) -> None:
+    def use_datawallet(self, datawallet: DatawalletAccess) -> None:
         """Takes what syncs the datawallet; called once, while the account is built."""
-        self._synchronise = synchronise
+        self._datawallet = datawallet
 
     async def slot(self) -> int:
         """Returns the slot of this device; claims one when it has none.
@@ -84,8 +99,12 @@ class KeySlots:
             BackboneError: The Backbone is away.
         """
         async with self._lock:
-            if self._confirmed in (None, used_up):
-                self._confirmed = await self._claim(await self._own())
+            own = await self._own()
+            if own.get("slot") not in (None, used_up):
+                # The worker has claimed another one meanwhile.
+                self._confirmed = int(own["slot"])
+            elif self._confirmed in (None, used_up):
+                self._confirmed = await self._claim(own)
         assert self._confirmed is not None
         return self._confirmed
 
@@ -94,10 +113,7 @@ class KeySlots:
         word.
         """
 
-        async def mark(work: Work) -> None:
-            work.write_entry(ACCOUNT_INFO, RESTORED, True)
-
-        await self._commits.run(mark)
+        await self._mark_restored()
         self.reconsider()
 
     def reconsider(self) -> None:
@@ -111,9 +127,11 @@ class KeySlots:
         self._has_pulled = True
 
     async def _find(self) -> int:
-        if self._datawallet_enabled and not self._has_pulled and self._synchronise is not None:
+        if self._datawallet_enabled and not self._has_pulled and self._datawallet is not None:
             # Counters of a restored database repeat those of its former self, so look before the first use.
-            await self._synchronise()
+            if await self._datawallet.shows_restored():
+                await self._mark_restored()
+            self._has_pulled = True
         own = await self._own()
         is_restored = await self._entry(RESTORED) is True
         is_claimed = own.get("claimed") is self._datawallet_enabled or own.get("claimed") is True
@@ -129,17 +147,17 @@ class KeySlots:
             slot = self._draw(used)
             await self._keep(slot, used, is_claimed=False)
             return slot
-        if self._synchronise is None:
-            raise SlotNotClaimed("The account is not ready to claim a message-key slot.")
+        if self._datawallet is None or not self._datawallet.is_worker:
+            raise SlotNotClaimed("The account's worker must claim a message-key slot first.")
         slot = int(own["slot"]) if may_keep and own.get("slot") else 0
         for _ in range(_ROUNDS):
-            await self._synchronise()
+            await self._datawallet.sync(SyncMode.DATAWALLET)
             taken, mine = await self._claims()
             used += [number for number in mine if number not in used and number != slot]
             if not slot or slot in taken or slot in used:
                 slot = next(number for number in range(1, _FIRST_DRAWN) if number not in taken and number not in used)
             await self._write_claim(slot, used)
-            await self._synchronise()
+            await self._datawallet.sync(SyncMode.DATAWALLET)
             taken, _ = await self._claims()
             if slot not in taken and await self._is_pushed():
                 await self._keep(slot, used, is_claimed=True)
@@ -204,6 +222,12 @@ class KeySlots:
             work.delete_entry(ACCOUNT_INFO, RESTORED)
 
         await self._commits.run(keep)
+
+    async def _mark_restored(self) -> None:
+        async def mark(work: Work) -> None:
+            work.write_entry(ACCOUNT_INFO, RESTORED, True)
+
+        await self._commits.run(mark)
 
     async def _own(self) -> dict[str, Any]:
         return dict(await self._entry(_SLOT) or {})

@@ -10,7 +10,7 @@ from __future__ import annotations
 from enmeshed_connector.storage import Keyset
 from enmeshed_connector.transport.context import AccountContext
 from enmeshed_connector.transport.objects import ACCOUNT_INFO, SynchronizedCollections
-from enmeshed_connector.transport.work import Work
+from enmeshed_connector.transport.work import Work, WorkerCommits
 
 RECORDING = "_recording"
 """Entry of `AccountInfo`: True since all that is stored is recorded for other devices; missing or False before."""
@@ -21,9 +21,10 @@ _PAGE = 100
 class Snapshot:
     """Records what is stored, in pages, and goes on where it was interrupted."""
 
-    def __init__(self, context: AccountContext, collections: SynchronizedCollections) -> None:
-        """Takes the account and its synchronised collections."""
+    def __init__(self, context: AccountContext, commits: WorkerCommits, collections: SynchronizedCollections) -> None:
+        """Takes the account, the worker's commits, and the synchronised collections."""
         self._context = context
+        self._commits = commits
         self._collections = collections
         self._is_taken = False
 
@@ -41,7 +42,7 @@ class Snapshot:
             done = dict((progress or {}).get("value") or {})
             for collection in self._collections:
                 await self._take(collection.name, done)
-            await self._context.commits.run(self._finish)
+            await self._commits.run(self._finish)
         self._is_taken = True
 
     async def _take(self, collection: str, done: dict[str, str]) -> None:
@@ -59,7 +60,7 @@ class Snapshot:
                         work.record_snapshot(collection, document)
                 work.write_entry(ACCOUNT_INFO, _PROGRESS, dict(done))
 
-            await self._context.commits.run(record)
+            await self._commits.run(record)
 
     async def _finish(self, work: Work) -> None:
         work.write_entry(ACCOUNT_INFO, RECORDING, True)

@@ -6,7 +6,6 @@ Source: transport.md, section 12.
 from __future__ import annotations
 
 import asyncio
-import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -14,26 +13,19 @@ import structlog
 
 from enmeshed_connector.core.canonical_json import sort_members
 from enmeshed_connector.core.errors import DomainError
+from enmeshed_connector.storage import Lease
 from enmeshed_connector.transport import events
 from enmeshed_connector.transport.context import AccountContext
 from enmeshed_connector.transport.datawallet import Datawallet
-from enmeshed_connector.transport.errors import DatawalletDisabled
+from enmeshed_connector.transport.errors import DatawalletDisabled, NotTheWorker
 from enmeshed_connector.transport.external_events import ProcessorTable
 from enmeshed_connector.transport.failed_events import FailedEvents
 from enmeshed_connector.transport.objects import ACCOUNT_INFO, DEVICES, SynchronizedCollections
 from enmeshed_connector.transport.snapshot import Snapshot
+from enmeshed_connector.transport.sync_modes import SyncMode
 from enmeshed_connector.transport.sync_runs import RunEngine, RunOutcome
 from enmeshed_connector.transport.sync_state import EVERYTHING_TIME, SyncState, SyncTimes
-from enmeshed_connector.transport.work import Work
-
-
-class SyncMode(enum.Enum):
-    """How much a sync does."""
-
-    DATAWALLET = "DATAWALLET"
-    """Only what devices of the own identity tell each other."""
-    EVERYTHING = "EVERYTHING"
-    """External events, and the datawallet."""
+from enmeshed_connector.transport.work import Work, WorkerCommits
 
 
 @dataclass(frozen=True)
@@ -73,22 +65,50 @@ class SyncController:
     ) -> None:
         """Takes the account, who deals with its external events, and what its datawallet holds."""
         self._context = context
+        self._commits = WorkerCommits(context.commits)
+        self._is_worker = True
         self._state = SyncState(context.store)
-        self._datawallet = Datawallet(context, self._state)
-        self._snapshot = Snapshot(context, collections)
-        self.failed_events = FailedEvents(context.store, context.commits, processors)
-        self._runs = RunEngine(context, self._state, self._datawallet, processors, self.failed_events)
+        self._datawallet = Datawallet(context, self._commits, self._state)
+        self._snapshot = Snapshot(context, self._commits, collections)
+        self.failed_events = FailedEvents(context.store, context.commits, self._commits, processors)
+        self._runs = RunEngine(context, self._commits, self._state, self._datawallet, processors, self.failed_events)
         self._running: tuple[SyncMode, asyncio.Future[SyncResult]] | None = None
         self._logger = structlog.get_logger(__name__).bind(account=context.account)
+
+    @property
+    def is_worker(self) -> bool:
+        """Whether this process may sync: at first it may, as the only one."""
+        return self._is_worker
+
+    def begin_work(self, lease: Lease) -> None:
+        """Lets this process sync for as long as it holds the lease; all commits of syncs are bound to it."""
+        self._commits.lease = lease
+        self._is_worker = True
+
+    def end_work(self) -> None:
+        """Keeps this process from syncing, since another one may be the worker."""
+        self._is_worker = False
+
+    async def shows_restored(self) -> bool:
+        """Tells whether the datawallet holds changes of this device that its database does not know. Reads only.
+
+        Raises:
+            BackboneError: The Backbone is away.
+        """
+        return await self._datawallet.shows_restored()
 
     async def sync(self, mode: SyncMode = SyncMode.EVERYTHING) -> SyncResult:
         """Syncs, or joins the sync that is running when that does all that is asked for.
 
         Raises:
+            NotTheWorker: Another process syncs this account.
+            LeaseLost: Another process has become the worker meanwhile.
             SyncRunningElsewhere: Another device of the identity is syncing; it ends within seconds.
             DatawalletVersionTooLow: Another device upgraded the datawallet.
             BackboneError: The Backbone is away. What was done before is durable, the rest is done by the next sync.
         """
+        if not self._is_worker:
+            raise NotTheWorker("Another process syncs this account.")
         while self._running is not None:
             running_mode, future = self._running
             covers = running_mode is mode or running_mode is SyncMode.EVERYTHING
@@ -176,7 +196,7 @@ class SyncController:
         async def note(work: Work) -> None:
             self._state.set_time(work, EVERYTHING_TIME)
 
-        await self._context.commits.run(note)
+        await self._commits.run(note)
 
     async def _sync_datawallet(self, collected: _Collected) -> None:
         if not self._context.settings.datawallet_enabled:
@@ -194,7 +214,7 @@ class SyncController:
                 work.publish(events.DATAWALLET_SYNCHRONIZED)
 
             # Official devices tell of every sync; here only of those that moved something, for each event is stored.
-            await self._context.commits.run(tell)
+            await self._commits.run(tell)
 
     async def _push_what_is_left(self, collected: _Collected) -> None:
         if not self._context.settings.datawallet_enabled or not await self._state.has_unpushed():
@@ -229,7 +249,7 @@ class SyncController:
 
         known = await self._context.store.get(DEVICES, self._context.device.id) or {}
         if "publicKey" not in known or (known.get("datawalletVersion") or 0) < version:
-            await self._context.commits.run(write)
+            await self._commits.run(write)
 
     def _take_over(self, outcome: RunOutcome, collected: _Collected) -> None:
         for collection, ids in outcome.changed.items():

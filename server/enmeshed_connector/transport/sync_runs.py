@@ -33,7 +33,7 @@ from enmeshed_connector.transport.errors import DatawalletVersionTooHigh, SyncRu
 from enmeshed_connector.transport.external_events import ExternalEvent, ProcessorTable, is_transient
 from enmeshed_connector.transport.failed_events import FailedEvents
 from enmeshed_connector.transport.sync_state import RunRecord, SyncState
-from enmeshed_connector.transport.work import Cause, Origin, Work
+from enmeshed_connector.transport.work import Cause, Origin, Work, WorkerCommits
 
 SHARED_COMMIT = 32
 """How many events of a type that allows it become durable in one commit at most."""
@@ -69,13 +69,15 @@ class RunEngine:
     def __init__(
         self,
         context: AccountContext,
+        commits: WorkerCommits,
         state: SyncState,
         datawallet: Datawallet,
         processors: ProcessorTable,
         failed_events: FailedEvents,
     ) -> None:
-        """Takes the account, its sync state, and who deals with events."""
+        """Takes the account, the worker's commits, its sync state, and who deals with events."""
         self._context = context
+        self._commits = commits
         self._state = state
         self._datawallet = datawallet
         self._processors = processors
@@ -223,7 +225,7 @@ class RunEngine:
                     self._failed_events.forget(work, event.id)
             return changed
 
-        return await self._context.commits.run(process, cause=Cause(Origin.EXTERNAL))
+        return await self._commits.run(process, cause=Cause(Origin.EXTERNAL))
 
     async def _set_aside(self, record: RunRecord, event: ExternalEvent, error: Exception) -> str:
         code = await self._failed_events.set_aside(event, error, record.id)
@@ -287,7 +289,7 @@ class RunEngine:
             self._state.set_run(work, None)
             await self._state.forget_processed(work, record.id)
 
-        await self._context.commits.run(close)
+        await self._commits.run(close)
 
     async def _give_up(self, record: RunRecord) -> None:
         """Leaves a run that is finished, it is not known by whom.
@@ -301,13 +303,13 @@ class RunEngine:
             if record.attempt is not None and record.attempt.local_ids:
                 self._state.set_attempt(work, record.attempt)
 
-        await self._context.commits.run(leave)
+        await self._commits.run(leave)
 
     async def _keep(self, record: RunRecord) -> None:
         async def keep(work: Work) -> None:
             self._state.set_run(work, record)
 
-        await self._context.commits.run(keep)
+        await self._commits.run(keep)
 
     @asynccontextmanager
     async def _kept_alive(self, run_id: SyncRunId) -> AsyncIterator[asyncio.Event]:

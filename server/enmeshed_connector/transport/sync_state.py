@@ -49,6 +49,10 @@ class RunRecord:
     """For a version upgrade: the version that it leads to."""
 
 
+NO_RUN = RunRecord(SyncRunId(""))
+"""Stands for the absence of a run."""
+
+
 @dataclass(frozen=True)
 class SyncTimes:
     """When syncs were last completed, as the network writes dates; None for never."""

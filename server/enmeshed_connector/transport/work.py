@@ -311,3 +311,24 @@ class Commits:
             datawallet_version=self._datawallet_version,
             cause=cause,
         )
+
+
+class WorkerCommits:
+    """Commits that only the account's worker may make: those of syncs (architecture.md, decision 7).
+
+    Without a lease there is one process, which is the worker.
+    """
+
+    def __init__(self, commits: Commits) -> None:
+        """Takes what makes the commits."""
+        self._commits = commits
+        self.lease: Lease | None = None
+        """The lease that each commit is bound to."""
+
+    async def run(self, change: Callable[[Work], Awaitable[T]], *, cause: Cause = LOCAL_CAUSE) -> T:
+        """Runs and commits the change as `Commits.run`.
+
+        Raises:
+            LeaseLost: Another process is the worker now; nothing was stored.
+        """
+        return await self._commits.run(change, cause=cause, lease=self.lease)

@@ -8,7 +8,7 @@ from enmeshed_connector.backbone.errors import AnswerLost, BackboneUnavailable
 from enmeshed_connector.core.errors import DomainError
 from enmeshed_connector.transport.datawallet import MAXIMUM_BATCH
 from enmeshed_connector.transport.objects import SETTINGS, TOKENS, UNPUSHED_MODIFICATIONS
-from enmeshed_connector.transport.sync import SyncMode
+from enmeshed_connector.transport.sync_modes import SyncMode
 from enmeshed_connector.transport.work import Work
 from tests.support.network import Network, Party
 

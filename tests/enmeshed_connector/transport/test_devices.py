@@ -17,7 +17,7 @@ from enmeshed_connector.transport.errors import (
     IdentityKeyMissing,
 )
 from enmeshed_connector.transport.pending import Ticket
-from enmeshed_connector.transport.sync import SyncMode
+from enmeshed_connector.transport.sync_modes import SyncMode
 from tests.support.network import Network, Party
 
 

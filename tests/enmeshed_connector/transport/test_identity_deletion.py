@@ -8,7 +8,7 @@ from enmeshed_connector.backbone.errors import BackboneRejected
 from enmeshed_connector.core.errors import OutcomeUnknown
 from enmeshed_connector.transport.errors import RecordMissing
 from enmeshed_connector.transport.pending import IdempotencyKeyReused, Ticket
-from enmeshed_connector.transport.sync import SyncMode
+from enmeshed_connector.transport.sync_modes import SyncMode
 from tests.support.network import Network
 
 EVENT = "transport.identityDeletionProcessStatusChanged"

@@ -4,9 +4,10 @@ import asyncio
 
 import pytest
 
+from enmeshed_connector.core.errors import DomainError
 from enmeshed_connector.transport.counters import SLOT_SPAN
-from enmeshed_connector.transport.slots import SLOT_SETTING, KeySlots
-from enmeshed_connector.transport.sync import SyncMode
+from enmeshed_connector.transport.slots import SLOT_SETTING
+from enmeshed_connector.transport.sync_modes import SyncMode
 from tests.support.network import Network, Party
 
 
@@ -136,7 +137,7 @@ async def test_an_operator_can_ask_for_a_new_slot_without_datawallet(network: Ne
     assert await slot_of(anna) >= 2048
 
 
-async def test_a_used_up_slot_is_followed_by_another_one(network: Network, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_used_up_slot_is_followed_by_another_one(network: Network) -> None:
     anna = await network.account("anna")
     first, *_ = await next_counters(anna)
     await anna.store.reserve("messageKey/1/TRPRSEaaaaaaaaaaaaaa", SLOT_SPAN)
@@ -149,8 +150,6 @@ async def test_a_used_up_slot_is_followed_by_another_one(network: Network, monke
 
 
 async def test_a_slot_cannot_be_claimed_while_the_backbone_is_away(network: Network) -> None:
-    from enmeshed_connector.core.errors import DomainError
-
     first = await network.account("anna", datawallet_enabled=True)
     await first.account.context.slots.forget()
     first.faults.cut("*", times=100)
@@ -160,4 +159,3 @@ async def test_a_slot_cannot_be_claimed_while_the_backbone_is_away(network: Netw
 
     first.faults.clear()
     assert await slot_of(first)
-    assert isinstance(first.account.context.slots, KeySlots)

@@ -9,7 +9,8 @@ import pytest
 from enmeshed_connector.backbone.endpoints.messages import Messages, NewMessage, NewMessageRecipient
 from enmeshed_connector.core.addresses import Address
 from enmeshed_connector.core.errors import DomainError
-from enmeshed_connector.transport.errors import RecordMissing, SyncRunningElsewhere
+from enmeshed_connector.storage import LeaseLost
+from enmeshed_connector.transport.errors import NotTheWorker, RecordMissing, SyncRunningElsewhere
 from enmeshed_connector.transport.external_events import ExternalEvent, ExternalEventProcessor
 from enmeshed_connector.transport.work import Work
 from tests.support.network import Network, Party
@@ -330,3 +331,33 @@ async def _add_event(network: Network, party: Party, event_type: str) -> None:
         transaction.run("UPDATE event_counters SET next = next + 1 WHERE owner = ?", party.address)
 
     await network.backbone.services.store.write(insert)
+
+
+async def test_a_process_that_lost_its_lease_changes_nothing_more(network: Network) -> None:
+    anna, bert = await pair(network)
+    await send(bert, anna, "hello")
+    lease = await anna.store.try_lease("worker", "one")
+    assert lease is not None
+    anna.account.sync.begin_work(lease)
+
+    async def somebody_takes_over() -> None:
+        await anna.store.release_lease(lease)
+        await anna.store.try_lease("worker", "two")
+
+    anna.faults.do("sync_runs.external_events", somebody_takes_over)
+    with pytest.raises(LeaseLost):
+        await anna.account.sync.sync()
+
+    assert await received(anna) == []
+    assert errors(network) == []
+    assert (await anna.account.sync.failed_events.list())[0] == []
+
+
+async def test_a_process_that_is_not_the_worker_does_not_sync(network: Network) -> None:
+    anna, _ = await pair(network)
+    anna.account.sync.end_work()
+
+    with pytest.raises(NotTheWorker):
+        await anna.account.sync.sync()
+
+    assert anna.faults.calls == []
