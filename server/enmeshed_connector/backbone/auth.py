@@ -164,7 +164,8 @@ class TokenKeeper:
                 return self._token
             if self._failure is not None and (self._attempts != attempts or self._clock.monotonic() < self._held_until):
                 # Somebody else has asked while this caller waited, or credentials were refused a moment ago.
-                raise self._failure
+                # Each raise would lengthen the traceback that the shared error holds.
+                raise self._failure.with_traceback(None)
             return await self._renew()
 
     def drop(self, token: AccessToken) -> None:
@@ -183,6 +184,8 @@ class TokenKeeper:
         try:
             token = await self._fetch(credentials)
         except BackboneError as error:
+            # What the caller wants done was not sent at all.
+            error.may_be_done = False
             if credentials is self._credentials:
                 self._failure = error
                 self._attempts += 1

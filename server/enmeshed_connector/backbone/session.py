@@ -274,7 +274,7 @@ class BackboneSession:
                     return cast(R, call.read(Answer(204, None)))
                 raise
             except (BackboneUnavailable, AnswerUnusable, BackboneBusy) as error:
-                may_be_done = may_be_done or (error.call == call.name and error.may_be_done)
+                may_be_done = may_be_done or error.may_be_done
                 delay = max(policy.delay(trial.number, self._random), error.retry_after or timedelta())
                 if (
                     trial.number >= policy.attempts
@@ -322,6 +322,9 @@ class BackboneSession:
 
     async def _open_with(self, token: AccessToken | None, trial: _Trial) -> _Exchange:
         call = trial.call
+        if self._left(trial) <= 0:
+            # A timeout of zero would still let out what can be written without waiting.
+            raise self._noted(trial, None, unanswered(call, HttpFault("deadline", sent=False)))
         lane = Lane.STREAMS if call.is_event_stream else Lane.CALLS
         silence = SILENCE.total_seconds() if call.is_event_stream else None
         self._http.expect()
