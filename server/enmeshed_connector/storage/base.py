@@ -23,6 +23,7 @@ T = TypeVar("T")
 _FIRST_WAIT = timedelta(milliseconds=5)
 _LONGEST_WAIT = timedelta(milliseconds=500)
 _TIDY_BATCH = 500
+_TAKEN_NAMES = frozenset({"_log", "_meta", "_counters", "_columns", "_values", "_subjects", "_blobs"})
 
 
 class Collections:
@@ -284,12 +285,22 @@ class BaseStore(abc.ABC):
         return Lease(name, holder, position.entry)
 
 
+def check_database_name(name: str) -> None:
+    """Checks the name of a database.
+
+    Raises:
+        ValueError: It is empty, over 63 characters, or has others than letters, digits, `-` and `_`.
+    """
+    if not _is_name(name) or len(name) > 63:
+        raise ValueError(f"not a name of a database: {name!r}")
+
+
 def _renewals_of(lease: str) -> str:
     return f"lease:{lease}"
 
 
 def _merge(known: CollectionSpec | None, spec: CollectionSpec) -> CollectionSpec:
-    if not _is_name(spec.name):
+    if not _is_name(spec.name) or spec.name.lower() in _TAKEN_NAMES:
         raise ValueError(f"not a collection name: {spec.name!r}")
     for path in (spec.id_field, *indexed_paths(spec)):
         check_path(path)
@@ -311,4 +322,4 @@ def _is_name(name: str) -> bool:
     return 0 < len(name) <= 64 and name.isascii() and name.replace("_", "").replace("-", "").isalnum()
 
 
-__all__ = ["SYSTEM_COLLECTIONS", "BaseStore", "Collections", "indexed_paths"]
+__all__ = ["SYSTEM_COLLECTIONS", "BaseStore", "Collections", "check_database_name", "indexed_paths"]
