@@ -32,7 +32,7 @@ def decode(text: str) -> bytes:
         return decode_standard(text)
     bare = raw.rstrip(b"=")
     padding = -len(bare) % 4
-    if padding == 3 or len(raw) - len(bare) > 2:
+    if padding == 3 or len(raw) - len(bare) not in (0, padding):
         raise binascii.Error("The length is none of base64url.")
     return binascii.a2b_base64(bare.translate(_TO_STANDARD) + b"=" * padding, strict_mode=True)
 
