@@ -46,6 +46,9 @@ def translate(table: Table, filter: Filter) -> Condition:
         return _is_between(table, filter)
     if isinstance(filter, EndsWith | HasText):
         return _UNKNOWN
+    if isinstance(filter, (EndsWith, HasText)):
+        column = table.column(filter.path)
+        return _UNKNOWN if column is None else Condition(f"({column} IS NOT NULL)", is_exact=False)
     if isinstance(filter, Present):
         column = table.column(filter.path)
         return _UNKNOWN if column is None else Condition(f"({column} IS NOT NULL)")

@@ -64,6 +64,8 @@ class CommitRequest:
     """Those among the absent whose existence is a `UniqueViolation` and no conflict."""
     events: tuple[EmittedEvent, ...]
     lease: Lease | None
+    read: frozenset[Key]
+    """Those expected because this unit of work read them; the others come from an earlier reading."""
     read_from: int
     """The entry up to which everything was applied when the unit of work began: its reads are not older."""
 
@@ -82,6 +84,7 @@ class StoreUnitOfWork:
         self._read_from = store.applied_entry
         self._expected: dict[Key, int] = {}
         self._inserted: set[Key] = set()
+        self._read: set[Key] = set()
         self._pending: dict[Key, Write] = {}
         self._events: list[EmittedEvent] = []
         self._conflict: Key | None = None
@@ -104,6 +107,7 @@ class StoreUnitOfWork:
         if pending is not None:
             return self._pending_document(pending)
         document = await self._store.get(spec.name, id)
+        self._read.add((collection, id))
         self._expect((collection, id), ABSENT if document is None else document["_rev"])
         return document
 
@@ -133,6 +137,7 @@ class StoreUnitOfWork:
         for document in found:
             key = (collection, document[spec.id_field])
             if key not in self._pending:
+                self._read.add(key)
                 self._expect(key, document["_rev"])
         return found
 
@@ -225,6 +230,7 @@ class StoreUnitOfWork:
             inserted=frozenset(self._inserted),
             events=tuple(self._events),
             lease=self._lease,
+            read=frozenset(self._read),
             read_from=self._read_from,
         )
         return await self._store.commit(request)
