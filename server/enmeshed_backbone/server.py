@@ -232,7 +232,7 @@ def _listen(addresses: list[tuple[socket.AddressFamily, str]], port: int) -> tup
 
 def _bind(family: socket.AddressFamily, text: str, port: int) -> socket.socket | None:
     try:
-        # With the protocol named, asyncio switches Nagle's algorithm off; else answers wait 40 ms for an acknowledgement.
+        # With the protocol named, asyncio switches Nagle's algorithm off; else answers wait 40 ms for acknowledgements.
         listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     except OSError:
         return None  # IPv6 is switched off.

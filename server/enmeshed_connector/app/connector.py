@@ -19,6 +19,7 @@ from enmeshed.connector.v1 import (
     challenges_service_pb2_grpc,
     files_service_pb2_grpc,
     messages_service_pb2_grpc,
+    monitoring_service_pb2_grpc,
     references_service_pb2_grpc,
     relationship_templates_service_pb2_grpc,
     relationships_service_pb2_grpc,
@@ -26,7 +27,8 @@ from enmeshed.connector.v1 import (
 )
 from enmeshed_connector.api.api_keys import SERVER_COLLECTIONS, ApiKeys, ApiKeyStore
 from enmeshed_connector.api.authentication import FailureOptions
-from enmeshed_connector.api.limits import LimitOptions
+from enmeshed_connector.api.interceptors.correlation import CallCounters
+from enmeshed_connector.api.limits import LimitOptions, Limits
 from enmeshed_connector.api.paging import PAGING_COLLECTIONS, PageTokens, load_page_key
 from enmeshed_connector.api.readiness import Readiness
 from enmeshed_connector.api.server import ConnectorServer, ServerOptions, ServiceBinding, TlsOptions, bind
@@ -34,12 +36,14 @@ from enmeshed_connector.api.servicers.account import AccountServicer
 from enmeshed_connector.api.servicers.challenges import ChallengesServicer
 from enmeshed_connector.api.servicers.files import FilesServicer
 from enmeshed_connector.api.servicers.messages import MessagesServicer
+from enmeshed_connector.api.servicers.monitoring import MonitoringServicer, Overview
 from enmeshed_connector.api.servicers.references import ReferencesServicer
 from enmeshed_connector.api.servicers.relationships import RelationshipsServicer
 from enmeshed_connector.api.servicers.templates import RelationshipTemplatesServicer
 from enmeshed_connector.api.servicers.tokens import TokensServicer
 from enmeshed_connector.api.transfers import TransferBudget
 from enmeshed_connector.app.databases import make_databases
+from enmeshed_connector.app.overview import ProcessOverview, build_info
 from enmeshed_connector.app.settings import AccountSettings, BackboneSettings, Settings, SettingsInvalid, seconds
 from enmeshed_connector.backbone import (
     BackboneGateway,
@@ -161,7 +165,8 @@ class Connector:
         self._runtimes = await self._open_accounts(databases, gateway)
         self.accounts = HostedAccounts(self._runtimes)
         self._run(self._become_ready(), *(runtime.run() for runtime in self._runtimes.values()))
-        server = await self._make_server(server_store)
+        overview = ProcessOverview(settings, self._runtimes, databases, gateway, self._clock.now())
+        server = await self._make_server(server_store, overview)
         self.port = await server.start()
         # Last in, first out: calls end before what they use.
         self._stack.push_async_callback(server.stop)
@@ -247,7 +252,7 @@ class Connector:
         await self.wait_until_ready()
         self.readiness.ready()
 
-    async def _make_server(self, store: Store) -> ConnectorServer:
+    async def _make_server(self, store: Store, overview: Overview) -> ConnectorServer:
         settings = self._settings.server
         tls = None
         if settings.tls_certificate_file is not None and settings.tls_key_file is not None:
@@ -267,16 +272,21 @@ class Connector:
             failures=FailureOptions(delay=seconds(self._settings.api_keys.failure_delay_seconds)),
             drain=seconds(settings.drain_seconds),
         )
+        limits, counters = Limits(options.limits), CallCounters()
         return ConnectorServer(
             options,
-            await self._services(store),
+            await self._services(store, overview, counters, limits),
             accounts=self.accounts,
             api_keys=ApiKeys(store, self._clock),
             readiness=self.readiness,
             clock=self._clock,
+            limits=limits,
+            counters=counters,
         )
 
-    async def _services(self, store: Store) -> list[ServiceBinding]:
+    async def _services(
+        self, store: Store, overview: Overview, counters: CallCounters, limits: Limits
+    ) -> list[ServiceBinding]:
         codec = ContentCodec()
         tokens = PageTokens(await load_page_key(store, self._random))
         budget = TransferBudget(self._settings.server.transfer_budget_bytes)
@@ -321,6 +331,11 @@ class Connector:
                 f"{_PACKAGE}.Challenges",
                 challenges_service_pb2_grpc.add_ChallengesServicer_to_server,
                 ChallengesServicer(hosts, codec, tokens),
+            ),
+            bind(
+                f"{_PACKAGE}.Monitoring",
+                monitoring_service_pb2_grpc.add_MonitoringServicer_to_server,
+                MonitoringServicer(build_info(), overview, counters, limits),
             ),
         ]
 

@@ -44,6 +44,11 @@ class Synchronisation:
         self._is_worker = False
         self._wake = asyncio.Event()
 
+    @property
+    def is_worker(self) -> bool:
+        """Whether this process is the worker of the account now."""
+        return self._is_worker
+
     def become_worker(self, is_worker: bool) -> None:
         """Says whether this process is the worker now."""
         self._is_worker = is_worker
