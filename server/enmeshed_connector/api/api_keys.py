@@ -237,15 +237,17 @@ class ApiKeys:
             StorageUnavailable: The database is away.
         """
         started = self._clock.monotonic()
+        # What is made and used while the keys are read may be missing among them, and is no worse for that.
+        used_before = list(self._credentials.items())
         documents = await self._store.find(API_KEYS)
         self._keys = {key.hash: key for key in map(_from_document, documents)}
         # When reading began: what was revoked while it went on may be missing.
         self._read_at = started
         now = self._clock.now()
-        for hash_, credential in list(self._credentials.items()):
+        for hash_, credential in used_before:
             key = self._keys.get(hash_)
             if key is None or not key.is_good(now):
-                del self._credentials[hash_]
+                self._credentials.pop(hash_, None)
                 credential.revocation.revoke()
 
     async def run(self) -> None:
@@ -284,6 +286,7 @@ class ApiKeys:
             if document is None:
                 return None
             key = _from_document(document)
+            self._keys = {**self._keys, hash_: key}
         if not key.is_good(self._clock.now()):
             return None
         credential = self._credentials.get(hash_)

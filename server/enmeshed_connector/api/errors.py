@@ -22,9 +22,12 @@ ERROR_DOMAIN = "connector.enmeshed"
 
 _STATUS_CODES = {code: getattr(grpc.StatusCode, code.value) for code in Code}
 _MAX_VIOLATIONS = 50
-_MAX_TEXT = 1000
-# Trailing metadata of more than 8 KiB are refused by many clients and proxies, and then the status is lost altogether.
-_MAX_DETAILS_BYTES = 6000
+_MAX_FACT = 500
+# Trailing metadata of more than 8 KiB are refused by many clients, and then the status is lost altogether. The text is
+# in them twice: percent-encoded, where each byte that is not ASCII takes three, and in the details.
+_MAX_TEXT_BYTES = 1200
+_MAX_FACTS_BYTES = 2500
+_MAX_DETAILS_BYTES = 5000
 
 
 class CredentialMissing(DomainError):
@@ -181,10 +184,13 @@ def status_code_of(error: DomainError) -> grpc.StatusCode:
 def status_of(error: DomainError) -> grpc.Status:
     """Returns the status of an error, with its details.
 
-    Details are cut to what fits into trailing metadata; what is cut are violations past 50 and the ends of long texts.
+    Details are cut to what fits into trailing metadata; what is cut are violations past
+    50, the longest facts, and the ends of long texts.
     """
-    text = _cut(error.message)
-    facts = {name: _cut(fact) for name, fact in error.facts.items()}
+    text = _cut_text(error.message)
+    facts = {name: _cut(fact, _MAX_FACT) for name, fact in error.facts.items()}
+    while sum(len(name) + len(fact.encode()) for name, fact in facts.items()) > _MAX_FACTS_BYTES:
+        del facts[max(facts, key=lambda name: len(facts[name].encode()))]
     if error.official_code is not None:
         facts["code"] = error.official_code
     status = status_pb2.Status(code=status_code_of(error).value[0], message=text)
@@ -206,7 +212,7 @@ def _bad_request(violations: tuple[FieldViolation, ...], room: int) -> error_det
     request = error_details_pb2.BadRequest()
     for violation in violations[:_MAX_VIOLATIONS]:
         entry = request.field_violations.add()
-        entry.field, entry.description = _cut(violation.field), _cut(violation.description)
+        entry.field, entry.description = _cut(violation.field, _MAX_FACT), _cut(violation.description, _MAX_FACT)
         if len(request.field_violations) > 1 and request.ByteSize() > room:
             del request.field_violations[-1]
             break
@@ -219,8 +225,19 @@ def _packed(message: Message) -> any_pb2.Any:
     return packed
 
 
-def _cut(text: str) -> str:
+def _cut(text: str, limit: int) -> str:
     # Lone surrogates cannot be written as UTF-8, and a header must not be refused because of a text that is shown in
     # it.
     clean = text.encode("utf-8", "replace").decode("utf-8")
-    return clean if len(clean) <= _MAX_TEXT else clean[: _MAX_TEXT - 1] + "…"
+    return clean if len(clean) <= limit else clean[: limit - 1] + "…"
+
+
+def _cut_text(text: str) -> str:
+    """Returns the beginning of a text that takes no more than its share when it is percent-encoded."""
+    clean = _cut(text, _MAX_TEXT_BYTES)
+    room = _MAX_TEXT_BYTES - 9
+    for index, character in enumerate(clean):
+        room -= 1 if character.isascii() and character.isprintable() else 3 * len(character.encode())
+        if room < 0:
+            return clean[:index] + "…"
+    return clean

@@ -175,7 +175,7 @@ _EVENT_ROWS: Final[Mapping[str, Mapping[str, str]]] = {
         "files:read": "fileStored fileDeleted",
         "incomingRequests:read": "responseDeliveryFailed",
     },
-    "module.": {MODULE_EVENTS: "**"},
+    "module.": {MODULE_EVENTS: "*.**"},
 }
 
 
