@@ -25,10 +25,10 @@ class HttpFault(Exception):
 
 
 # The httpx class says little here: its aiohttp transport reports a refused connection, a server that hung up after
-# reading the request, and others, all as ConnectTimeout. The aiohttp error behind it is exact. The first class that
-# fits counts.
-_UNSENT: tuple[tuple[type[BaseException], Cause], ...] = (
+# reading the request, and others, all as ConnectTimeout. The aiohttp error behind it is exact. The first fit counts.
+_CAUSES: tuple[tuple[type[BaseException], Cause], ...] = (
     (aiohttp.ClientConnectorDNSError, "address"),
+    (aiohttp.InvalidURL, "address"),
     (aiohttp.ClientConnectorCertificateError, "tls"),
     (aiohttp.ClientConnectorSSLError, "tls"),
     (aiohttp.ServerFingerprintMismatch, "tls"),
@@ -36,23 +36,9 @@ _UNSENT: tuple[tuple[type[BaseException], Cause], ...] = (
     (aiohttp.ClientHttpProxyError, "proxy"),
     (aiohttp.ClientConnectorError, "network"),
     (aiohttp.ConnectionTimeoutError, "timeout"),
-    (aiohttp.InvalidURL, "address"),
-)
-_SENT: tuple[tuple[type[BaseException], Cause], ...] = (
     (aiohttp.SocketTimeoutError, "silence"),
-    (aiohttp.ClientError, "cut"),
-)
-_PLAIN_UNSENT: tuple[tuple[type[BaseException], Cause], ...] = (
-    (httpx.ConnectError, "network"),
-    (httpx.ConnectTimeout, "timeout"),
-    (httpx.PoolTimeout, "queue"),
-    (httpx.ProxyError, "proxy"),
-    (httpx.UnsupportedProtocol, "address"),
     (httpx.InvalidURL, "address"),
-)
-_PLAIN_SENT: tuple[tuple[type[BaseException], Cause], ...] = (
-    (httpx.TimeoutException, "silence"),
-    (Exception, "cut"),
+    (httpx.UnsupportedProtocol, "address"),
 )
 
 
@@ -61,17 +47,10 @@ def fault_of(error: Exception, *, sent: bool) -> HttpFault:
 
     Args:
         error: What was raised.
-        sent: Whether the connection saw the head of the request leave; this weighs more than the exception's class,
-        except
-            that no class of "nothing was sent" is believed in against it.
+        sent: Whether the connection saw the head of the request leave. This alone decides; the class gives the cause.
     """
     root = error.__cause__ if isinstance(error.__cause__, aiohttp.ClientError) else error
-    is_aiohttp = isinstance(root, aiohttp.ClientError)
-    for table, class_says_sent in (
-        (_UNSENT if is_aiohttp else _PLAIN_UNSENT, False),
-        (_SENT if is_aiohttp else _PLAIN_SENT, True),
-    ):
-        for kind, cause in table:
-            if isinstance(root, kind):
-                return HttpFault(cause, sent=sent or class_says_sent)
-    return HttpFault("cut", sent=True)
+    for kind, cause in _CAUSES:
+        if isinstance(root, kind):
+            return HttpFault("network" if cause == "cut" and not sent else cause, sent=sent)
+    return HttpFault("cut" if sent else "network", sent=sent)

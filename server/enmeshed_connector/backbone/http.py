@@ -178,6 +178,7 @@ class BackboneHttp:
             read=silence_seconds or self._settings.silence_seconds,
             write=None,
         )
+        self._sent.set(SimpleNamespace(sent=False))
         client = self._clients[lane]
         content = request.content() if callable(request.content) else request.content
         prepared = client.build_request(
@@ -192,12 +193,8 @@ class BackboneHttp:
         finally:
             await response.aclose()
 
-    def expect(self) -> None:
-        """Begins to watch the next exchange of this task for `was_sent`."""
-        self._sent.set(SimpleNamespace(sent=False))
-
     def was_sent(self) -> bool:
-        """Tells whether anything of the exchange since `expect` may have left this process; True when in doubt."""
+        """Tells whether anything of this task's latest exchange may have left the process; True when in doubt."""
         marker = self._sent.get()
         return marker is None or bool(marker.sent)
 
@@ -289,7 +286,8 @@ def _patterns(host: str) -> Sequence[str]:
     name = host.removeprefix("*").lstrip(".")
     if ":" in name and not name.startswith("["):
         return (f"all://[{name}]",) if name.count(":") > 1 else (f"all://{name}",)
-    return (f"all://*{name}",) if "." in name and not _is_address(name) else (f"all://{name}",)
+    # httpx takes `*name` for the name itself and everything below it.
+    return (f"all://{name}",) if _is_address(name) else (f"all://*{name}",)
 
 
 def _is_address(host: str) -> bool:

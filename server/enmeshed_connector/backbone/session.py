@@ -327,7 +327,6 @@ class BackboneSession:
             raise self._noted(trial, None, unanswered(call, HttpFault("deadline", sent=False)))
         lane = Lane.STREAMS if call.is_event_stream else Lane.CALLS
         silence = SILENCE.total_seconds() if call.is_event_stream else None
-        self._http.expect()
         exchange = self._http.exchange(self._request(token, trial), lane=lane, silence_seconds=silence)
         try:
             async with asyncio.timeout(self._left(trial)):

@@ -47,7 +47,9 @@ class EventDecoder:
         Raises:
             StreamGarbage: A line is too long.
         """
-        if self._skips_line_feed and piece:
+        if not piece:
+            return []
+        if self._skips_line_feed:
             # The two characters of one line end may arrive in two pieces.
             piece = piece.removeprefix(b"\n")
             self._skips_line_feed = False
