@@ -1,0 +1,144 @@
+"""The main job through the public interface, on a whole Connector."""
+
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import grpc
+import pytest
+from google.protobuf import json_format
+
+from enmeshed.connector.v1 import account_service_pb2 as account_pb
+from enmeshed.connector.v1 import files_service_pb2 as files_pb
+from enmeshed.connector.v1 import messages_service_pb2 as messages_pb
+from enmeshed_client import ConnectorError, download, upload
+from tests.support.connector import RunningConnector, running_connector
+
+
+@pytest.fixture
+async def running(tmp_path: Path) -> AsyncIterator[RunningConnector]:
+    async with running_connector(tmp_path, is_related=True) as connector:
+        yield connector
+
+
+def mail(*recipients: str, subject: str = "Hello", key: str = "", attachments: tuple[str, ...] = ()):
+    return json_format.ParseDict(
+        {
+            "recipients": list(recipients),
+            "content": {"mail": {"to": list(recipients), "subject": subject, "body": "There"}},
+            "attachmentIds": list(attachments),
+            "idempotencyKey": key,
+        },
+        messages_pb.SendMessageRequest(),
+    )
+
+
+async def test_a_mail_with_a_file_arrives_and_is_downloaded_byte_for_byte(running: RunningConnector):
+    content = os.urandom(700_000)
+    async with running.client("alice") as alice, running.client("bob") as bob:
+        file = await upload(alice, content, files_pb.UploadMetadata(filename="a.bin", size_bytes=len(content)))
+        sent = await alice.call(alice.messages.SendMessage, mail(running.accounts["bob"], attachments=(file.id,)))
+        await bob.call(bob.account.Sync, account_pb.SyncRequest())
+        received = await bob.call(bob.messages.GetMessage, messages_pb.GetMessageRequest(id=sent.message.id))
+        request = messages_pb.DownloadAttachmentRequest(message_id=sent.message.id, attachment_id=file.id)
+        fetched = await download(bob.messages.DownloadAttachment(request))
+    assert received.message.content.mail.subject == "Hello"
+    assert not received.message.is_own
+    assert [attachment.filename for attachment in received.message.attachments] == ["a.bin"]
+    assert fetched.content == content
+
+
+async def test_the_same_key_sends_once_and_gives_the_same_answer(running: RunningConnector):
+    async with running.client("alice") as alice:
+        key = alice.idempotency_key()
+        request = mail(running.accounts["bob"], key=key)
+        first = await alice.call(alice.messages.SendMessage, request)
+        second = await alice.call(alice.messages.SendMessage, request)
+        listed = await alice.call(alice.messages.ListMessages, messages_pb.ListMessagesRequest())
+        with pytest.raises(ConnectorError) as caught:
+            await alice.call(alice.messages.SendMessage, mail(running.accounts["bob"], subject="Another", key=key))
+    assert first.message == second.message
+    assert len(listed.messages) == 1
+    assert caught.value.reason == "IDEMPOTENCY_KEY_REUSED"
+
+
+async def test_everything_is_there_again_after_a_restart(tmp_path: Path):
+    async with running_connector(tmp_path, is_related=True) as first:
+        addresses = first.accounts
+        async with first.client("alice") as alice:
+            sent = await alice.call(alice.messages.SendMessage, mail(first.accounts["bob"]))
+    async with running_connector(tmp_path, overrides={"backbone.base_url": "http://localhost:1"}) as second:
+        assert second.accounts == addresses
+        async with second.client("alice") as alice:
+            again = await alice.call(alice.messages.GetMessage, messages_pb.GetMessageRequest(id=sent.message.id))
+    assert again.message.content.mail.subject == "Hello"
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "reason"),
+    [
+        ({"recipients": []}, grpc.StatusCode.INVALID_ARGUMENT, "INVALID_ARGUMENT"),
+        ({"recipients": ["nobody"]}, grpc.StatusCode.INVALID_ARGUMENT, "INVALID_ARGUMENT"),
+        ({"content": None}, grpc.StatusCode.INVALID_ARGUMENT, "INVALID_ARGUMENT"),
+        ({"content": {"json": {"@type": "Nothing"}}}, grpc.StatusCode.INVALID_ARGUMENT, "CONTENT_TYPE_NOT_ALLOWED"),
+        ({"content": {"mail": {"to": []}}}, grpc.StatusCode.INVALID_ARGUMENT, "CONTENT_INVALID"),
+        ({"idempotencyKey": "no-uuid"}, grpc.StatusCode.INVALID_ARGUMENT, "INVALID_ARGUMENT"),
+        ({"attachmentIds": ["FIL00000000000000000"]}, grpc.StatusCode.NOT_FOUND, "NOT_FOUND"),
+    ],
+)
+async def test_a_wrong_message_is_refused_with_the_reason(
+    running: RunningConnector, change: dict[str, object], code: grpc.StatusCode, reason: str
+):
+    bob = running.accounts["bob"]
+    members = {"recipients": [bob], "content": {"mail": {"to": [bob], "subject": "s", "body": "b"}}, **change}
+    request = json_format.ParseDict(
+        {name: value for name, value in members.items() if value is not None}, messages_pb.SendMessageRequest()
+    )
+    async with running.client("alice") as alice:
+        with pytest.raises(ConnectorError) as caught:
+            await alice.call(alice.messages.SendMessage, request)
+    assert (caught.value.code, caught.value.reason) == (code, reason)
+
+
+async def test_mails_to_strangers_are_refused_and_name_them(running: RunningConnector):
+    stranger = running.accounts["alice"]
+    async with running.client("alice") as alice:
+        with pytest.raises(ConnectorError) as caught:
+            await alice.call(alice.messages.SendMessage, mail(stranger))
+    assert caught.value.reason == "RELATIONSHIP_NOT_ACTIVE"
+    assert caught.value.facts["recipients"] == stranger
+
+
+async def test_lists_page_through_everything_once(running: RunningConnector):
+    async with running.client("alice") as alice:
+        for number in range(7):
+            await alice.call(alice.messages.SendMessage, mail(running.accounts["bob"], subject=str(number)))
+        request = messages_pb.ListMessagesRequest(page_size=3)
+        subjects = [
+            message.content.mail.subject
+            async for page in alice.pages(alice.messages.ListMessages, request)
+            for message in page.messages
+        ]
+    assert subjects == ["6", "5", "4", "3", "2", "1", "0"]
+
+
+async def test_an_upload_that_does_not_arrive_whole_leaves_nothing(running: RunningConnector):
+    async with running.client("alice") as alice:
+
+        async def frames(*chunks: bytes, size: int, digest: bytes | None):
+            yield files_pb.UploadFileRequest(metadata=files_pb.UploadMetadata(filename="a", size_bytes=size))
+            for chunk in chunks:
+                yield files_pb.UploadFileRequest(chunk=chunk)
+            if digest is not None:
+                yield json_format.ParseDict({"digest": {}}, files_pb.UploadFileRequest())
+
+        for stream in (
+            frames(b"abc", size=4, digest=None),
+            frames(b"abc", size=2, digest=None),
+            frames(b"abc", size=3, digest=None),
+        ):
+            with pytest.raises(grpc.aio.AioRpcError) as caught:
+                await alice.files.UploadFile(stream)
+            assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+        listed = await alice.call(alice.files.ListFiles, files_pb.ListFilesRequest())
+    assert list(listed.files) == []
