@@ -62,7 +62,7 @@ async def test_absent_values_are_written_as_null(anna: Device) -> None:
 
 @pytest.mark.parametrize("token", [None, "Bearer", "Bearer x.y.z", "Basic dGVzdDp0ZXN0", "Bearer ä"])
 async def test_without_a_valid_token_the_answer_is_401_without_body(http: httpx.AsyncClient, token: str | None) -> None:
-    headers = {} if token is None else {"Authorization": token.encode("latin-1")}
+    headers = [] if token is None else [(b"Authorization", token.encode("latin-1"))]
     response = await http.get("/api/v2/Devices/Self", headers=headers)
 
     assert (response.status_code, response.content) == (401, b"")
