@@ -4,9 +4,10 @@
     python clients/generate.py typescript       writes one
     python clients/generate.py --check          writes nothing; fails and lists what differs
 
-protoc is that of grpcio-tools; the plugins are those that the clients pin: TypeScript's in its `package-lock.json` (`npm ci --prefix
-clients/typescript` first), Go's in its `go.mod`. The same protos and plugins always give the same bytes. The stubs are committed so that
-`go get` and `npm` need neither Python nor protoc. Python's own are written by `protos/generate.py`.
+protoc is that of grpcio-tools; the plugins are those that the clients pin: TypeScript's in its `package-lock.json`
+(`npm ci --prefix clients/typescript` first), Go's in its `go.mod`. The same protos and plugins always give the same
+bytes. The stubs are committed so that `go get` and `npm` need neither Python nor protoc. Python's own are written by
+`protos/generate.py`.
 """
 
 from __future__ import annotations
@@ -72,8 +73,8 @@ def generate_typescript(target: Path) -> None:
 def generate_go(target: Path) -> None:
     """Writes the messages and the services.
 
-    Field rules are left out: a Go program may register a proto file once, so a copy of `buf/validate` would stop every program
-    that uses the original, and the thin client does not check them.
+    Field rules are left out: a Go program may register a proto file once, so a copy of `buf/validate` would stop every
+    program that uses the original, and the thin client does not check them.
 
     Args:
         target: An empty folder.
@@ -113,7 +114,7 @@ def without_rules(described: bytes) -> bytes:
 
 
 def forget_rules(message: descriptor_pb2.DescriptorProto) -> None:
-    """Removes the options that this program does not know, those of `buf.validate`, from a message and what is in it."""
+    """Removes the options that this program does not know, those of `buf.validate`, from a message and all in it."""
     for options in (message, *message.field, *message.oneof_decl):
         if options.HasField("options"):
             options.options.DiscardUnknownFields()  # type: ignore[attr-defined]  # absent from the types

@@ -1,4 +1,4 @@
-"""A thin client of the enmeshed gRPC Connector: stubs, typed errors, paging, and events that survive a lost connection."""
+"""A thin client of the enmeshed gRPC Connector: typed errors, paging, and events that survive a lost connection."""
 
 from enmeshed_client.client import Connector
 from enmeshed_client.errors import ConnectorError, FieldViolation

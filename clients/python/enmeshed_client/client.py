@@ -5,12 +5,13 @@ from __future__ import annotations
 import functools
 import importlib
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol, Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import grpc
+from google.protobuf.message import Message
 
 from enmeshed.connector.v1 import (
     account_service_pb2_grpc,
@@ -28,19 +29,21 @@ from enmeshed_client.errors import ConnectorError
 from enmeshed_client.events import ReceivedEvent, follow
 
 ResponseT = TypeVar("ResponseT")
+RequestT = TypeVar("RequestT", bound=Message)
 
-
-class _PagedRequest(Protocol):
-    page_token: str
+_MAX_MESSAGE_BYTES = 32 * 1024 * 1024
+"""Larger than any answer: content may have 20 MiB."""
 
 
 class Connector:
     """One account of a Connector, for use inside `async with`.
 
+    Example:
         async with Connector("localhost:50051", api_key=key, account="alice") as alice:
             info = await alice.call(alice.account.GetIdentityInfo, GetIdentityInfoRequest())
 
-    The stubs (`account`, `messages`, `relationships`, …) are those of the contract; `call` turns their errors into `ConnectorError`.
+    The stubs (`account`, `messages`, `relationships`, …) are those of the contract; `call` turns their errors into
+    `ConnectorError`.
     """
 
     def __init__(
@@ -66,7 +69,12 @@ class Connector:
         self._metadata = tuple(
             (name, value) for name, value in (("x-api-key", api_key), ("x-account", account)) if value is not None
         )
-        keepalive = [("grpc.keepalive_time_ms", 60_000), ("grpc.keepalive_timeout_ms", 20_000)]
+        settings: list[tuple[str, Any]] = [
+            ("grpc.keepalive_time_ms", 60_000),
+            ("grpc.keepalive_timeout_ms", 20_000),
+            ("grpc.max_receive_message_length", _MAX_MESSAGE_BYTES),
+            *options,
+        ]
         interceptors = [
             _Credentials(self._metadata),
             _StreamCredentials(self._metadata),
@@ -74,11 +82,9 @@ class Connector:
         ]
         if tls or ca_file is not None:
             credentials = grpc.ssl_channel_credentials(ca_file.read_bytes() if ca_file else None)
-            self.channel = grpc.aio.secure_channel(
-                target, credentials, [*keepalive, *options], interceptors=interceptors
-            )
+            self.channel = grpc.aio.secure_channel(target, credentials, settings, interceptors=interceptors)
         else:
-            self.channel = grpc.aio.insecure_channel(target, [*keepalive, *options], interceptors=interceptors)
+            self.channel = grpc.aio.insecure_channel(target, settings, interceptors=interceptors)
 
     async def __aenter__(self) -> Self:
         """Returns itself; the connection is made by the first call."""
@@ -93,59 +99,58 @@ class Connector:
     @functools.cached_property
     def account(self) -> account_service_pb2_grpc.AccountAsyncStub:
         """The service Account."""
-        return self._stub(account_service_pb2_grpc.AccountStub)
+        return account_service_pb2_grpc.AccountStub(self.channel)
 
     @functools.cached_property
     def relationship_templates(self) -> relationship_templates_service_pb2_grpc.RelationshipTemplatesAsyncStub:
         """The service RelationshipTemplates."""
-        return self._stub(relationship_templates_service_pb2_grpc.RelationshipTemplatesStub)
+        return relationship_templates_service_pb2_grpc.RelationshipTemplatesStub(self.channel)
 
     @functools.cached_property
     def relationships(self) -> relationships_service_pb2_grpc.RelationshipsAsyncStub:
         """The service Relationships."""
-        return self._stub(relationships_service_pb2_grpc.RelationshipsStub)
+        return relationships_service_pb2_grpc.RelationshipsStub(self.channel)
 
     @functools.cached_property
     def messages(self) -> messages_service_pb2_grpc.MessagesAsyncStub:
         """The service Messages."""
-        return self._stub(messages_service_pb2_grpc.MessagesStub)
+        return messages_service_pb2_grpc.MessagesStub(self.channel)
 
     @functools.cached_property
     def files(self) -> files_service_pb2_grpc.FilesAsyncStub:
         """The service Files."""
-        return self._stub(files_service_pb2_grpc.FilesStub)
+        return files_service_pb2_grpc.FilesStub(self.channel)
 
     @functools.cached_property
     def tokens(self) -> tokens_service_pb2_grpc.TokensAsyncStub:
         """The service Tokens."""
-        return self._stub(tokens_service_pb2_grpc.TokensStub)
+        return tokens_service_pb2_grpc.TokensStub(self.channel)
 
     @functools.cached_property
     def references(self) -> references_service_pb2_grpc.ReferencesAsyncStub:
         """The service References."""
-        return self._stub(references_service_pb2_grpc.ReferencesStub)
+        return references_service_pb2_grpc.ReferencesStub(self.channel)
 
     @functools.cached_property
     def challenges(self) -> challenges_service_pb2_grpc.ChallengesAsyncStub:
         """The service Challenges."""
-        return self._stub(challenges_service_pb2_grpc.ChallengesStub)
+        return challenges_service_pb2_grpc.ChallengesStub(self.channel)
 
     @functools.cached_property
     def events(self) -> events_service_pb2_grpc.EventsAsyncStub:
         """The service Events; `follow` is the way to read a stream for long."""
-        return self._stub(events_service_pb2_grpc.EventsStub)
+        return events_service_pb2_grpc.EventsStub(self.channel)
 
     @functools.cached_property
     def monitoring(self) -> monitoring_service_pb2_grpc.MonitoringAsyncStub:
         """The service Monitoring."""
-        return self._stub(monitoring_service_pb2_grpc.MonitoringStub)
+        return monitoring_service_pb2_grpc.MonitoringStub(self.channel)
 
     def service(self, name: str) -> Any:
         """Returns the stub of any service of the contract by its name: `IdentityMetadata`."""
         module = "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name).lstrip("_")
-        return self._stub(
-            getattr(importlib.import_module(f"enmeshed.connector.v1.{module}_service_pb2_grpc"), f"{name}Stub")
-        )
+        found = importlib.import_module(f"enmeshed.connector.v1.{module}_service_pb2_grpc")
+        return getattr(found, f"{name}Stub")(self.channel)
 
     async def call(
         self, method: Callable[..., Awaitable[ResponseT]], request: Any, *, timeout: float | None = 60.0
@@ -166,49 +171,63 @@ class Connector:
             raise ConnectorError.of(error) from None
 
     async def pages(
-        self, method: Callable[..., Awaitable[ResponseT]], request: _PagedRequest, *, timeout: float | None = 60.0
-    ) -> AsyncIterator[ResponseT]:
-        """Yields all pages of a list call. The request's `page_token` is moved on; begin with an empty one.
+        self, method: Callable[..., Awaitable[ResponseT]], request: RequestT, *, timeout: float | None = 60.0
+    ) -> AsyncGenerator[ResponseT, None]:
+        """Yields all pages of a list call, beginning at the request's `page_token`. The request is not changed.
 
         Raises:
             ConnectorError: A call failed.
         """
+        current: Any = type(request)()
+        current.CopyFrom(request)
         while True:
-            page: Any = await self.call(method, request, timeout=timeout)
+            page: Any = await self.call(method, current, timeout=timeout)
             yield page
             if not page.next_page_token:
                 return
-            request.page_token = page.next_page_token
+            current.page_token = page.next_page_token
 
     def follow(
-        self, *types: str, after: str | None = None, from_beginning: bool = False, patience: float = 60.0
-    ) -> AsyncIterator[ReceivedEvent]:
+        self,
+        *types: str,
+        after: str | None = None,
+        from_beginning: bool = False,
+        patience: float = 60.0,
+        on_connected: Callable[[], object] | None = None,
+    ) -> AsyncGenerator[ReceivedEvent, None]:
         """Yields events for as long as the caller goes on, across lost connections and restarts of the server.
 
-        Order: as committed. Delivery: at least once; an event comes again only after a lost connection. End: never by itself.
-        Slow readers: the server waits for them in the log and loses nothing within its retention.
+        Order: as committed. Delivery: at least once; an event comes again only after a lost connection. End: never by
+        itself. Slow readers: the server waits for them in the log and loses nothing within its retention.
+
+        Leave it through `contextlib.aclosing` where the stream has to end at once.
 
         Args:
             types: Exact types or patterns with `*` and `**`; none means all.
             after: The `resume_token` of the last event that was dealt with. None: from now on.
             from_beginning: Begins with the oldest event that is kept, when there is no `after`.
             patience: Seconds for which the server may be away in one go before the error is raised.
+            on_connected: Called whenever a stream has begun: at first, and after each lost connection.
 
         Raises:
             ConnectorError: The Connector refuses, or is away for longer than the patience.
         """
-        return follow(self.events, types, after=after, from_beginning=from_beginning, patience=patience)
+        return follow(
+            self.events,
+            types,
+            after=after,
+            from_beginning=from_beginning,
+            patience=patience,
+            on_connected=on_connected or (lambda: None),
+        )
 
     @staticmethod
     def idempotency_key() -> str:
         """Returns a new key for one mutation; keep it and repeat the call with it when the outcome is unknown."""
         return str(uuid.uuid4())
 
-    def _stub(self, stub: Callable[[grpc.aio.Channel], Any]) -> Any:
-        return stub(self.channel)
 
-
-class _Credentials(grpc.aio.UnaryUnaryClientInterceptor):  # type: ignore[misc]  # the base has no types
+class _Credentials(grpc.aio.UnaryUnaryClientInterceptor):
     def __init__(self, metadata: tuple[tuple[str, str], ...]) -> None:
         self._metadata = metadata
 
@@ -216,7 +235,7 @@ class _Credentials(grpc.aio.UnaryUnaryClientInterceptor):  # type: ignore[misc] 
         return await continuation(_with(details, self._metadata), request)
 
 
-class _StreamCredentials(grpc.aio.UnaryStreamClientInterceptor):  # type: ignore[misc]  # the base has no types
+class _StreamCredentials(grpc.aio.UnaryStreamClientInterceptor):
     def __init__(self, metadata: tuple[tuple[str, str], ...]) -> None:
         self._metadata = metadata
 
@@ -224,7 +243,7 @@ class _StreamCredentials(grpc.aio.UnaryStreamClientInterceptor):  # type: ignore
         return await continuation(_with(details, self._metadata), request)
 
 
-class _UploadCredentials(grpc.aio.StreamUnaryClientInterceptor):  # type: ignore[misc]  # the base has no types
+class _UploadCredentials(grpc.aio.StreamUnaryClientInterceptor):
     def __init__(self, metadata: tuple[tuple[str, str], ...]) -> None:
         self._metadata = metadata
 

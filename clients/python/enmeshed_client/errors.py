@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -26,9 +27,11 @@ class ConnectorError(Exception):
 
     Attributes:
         code: The gRPC status.
-        reason: Why, in a word of the contract's `ErrorReason` (`RELATIONSHIP_NOT_ACTIVE`); empty when the status did not come
-            from the Connector, such as UNAVAILABLE of a lost connection.
-        official_code: The code of the official Connector for the same situation (`error.transport.…`), where one exists.
+        message: The text, without the reason.
+        reason: Why, in a word of the contract's `ErrorReason` (`RELATIONSHIP_NOT_ACTIVE`); empty when the status did
+            not come from the Connector, such as UNAVAILABLE of a lost connection.
+        official_code: The code of the official Connector for the same situation (`error.transport.…`), where one
+            exists.
         facts: What varies in the text.
         violations: Fields that are wrong.
         retry_after: When a repeat makes sense.
@@ -59,20 +62,18 @@ class ConnectorError(Exception):
     @classmethod
     def of(cls, error: grpc.aio.AioRpcError) -> ConnectorError:
         """Returns what a failed call tells."""
-        reason, facts, violations, retry_after = "", {}, (), None
         metadata = [*(error.trailing_metadata() or ()), *(error.initial_metadata() or ())]
-        for detail in _details(metadata):
-            match detail.type_url.rpartition("/")[2]:
-                case "google.rpc.ErrorInfo":
-                    info = _classes()["ErrorInfo"].FromString(detail.value)
-                    reason, facts = info.reason, {fact.key: fact.value for fact in info.metadata}
-                case "google.rpc.BadRequest":
-                    bad = _classes()["BadRequest"].FromString(detail.value).field_violations
-                    violations = tuple(FieldViolation(item.field, item.description) for item in bad)
-                case "google.rpc.RetryInfo":
-                    delay = _classes()["RetryInfo"].FromString(detail.value).retry_delay
-                    retry_after = timedelta(seconds=delay.seconds, microseconds=delay.nanos // 1000)
-        correlation_id = next((str(value) for key, value in metadata if key == "x-correlation-id"), "")
+        reason, facts = "", {}
+        violations: tuple[FieldViolation, ...] = ()
+        retry_after = None
+        for kind, detail in _details(metadata):
+            match kind:
+                case "ErrorInfo":
+                    reason, facts = detail.reason, {fact.key: fact.value for fact in detail.metadata}
+                case "BadRequest":
+                    violations = tuple(FieldViolation(item.field, item.description) for item in detail.field_violations)
+                case "RetryInfo":
+                    retry_after = detail.retry_delay.ToTimedelta()
         return cls(
             error.code(),
             error.details() or "",
@@ -80,23 +81,26 @@ class ConnectorError(Exception):
             facts=facts,
             violations=violations,
             retry_after=retry_after,
-            correlation_id=correlation_id,
+            correlation_id=next((str(value) for key, value in metadata if key == "x-correlation-id"), ""),
         )
 
 
-def _details(metadata: Iterable[tuple[str, str | bytes]]) -> list[Any]:
-    """Returns the details of a status; none when they cannot be read."""
+def _details(metadata: Iterable[tuple[str, str | bytes]]) -> Iterator[tuple[str, Any]]:
+    """Yields the details of a status that can be read, each with the name of its type."""
+    classes = _classes()
     for key, value in metadata:
-        if key == "grpc-status-details-bin" and isinstance(value, bytes):
-            try:
-                return list(_classes()["Status"].FromString(value).details)
-            except DecodeError:
-                return []
-    return []
+        if key != "grpc-status-details-bin" or not isinstance(value, bytes):
+            continue
+        # Damaged details tell nothing; the status itself still does.
+        with contextlib.suppress(DecodeError):
+            for packed in classes["Status"].FromString(value).details:
+                package, _, kind = packed.type_url.rpartition("/")[2].rpartition(".")
+                if package == "google.rpc" and kind in classes:
+                    yield kind, classes[kind].FromString(packed.value)
 
 
-# The details of a status are messages of google.rpc. Describing them here, in a pool of their own, saves users of the stubs
-# another package, whose modules would have to fit the protobuf in use.
+# The details of a status are messages of google.rpc. Describing them here, in a pool of their own, saves users of the
+# stubs another package, whose modules would have to fit the protobuf in use.
 _SHAPES: Mapping[str, tuple[tuple[str, int, str], ...]] = {
     "Status": (("details", 3, "*.google.protobuf.Any"),),
     "Fact": (("key", 1, "string"), ("value", 2, "string")),
