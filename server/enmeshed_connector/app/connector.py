@@ -17,6 +17,7 @@ import structlog
 from enmeshed.connector.v1 import (
     account_service_pb2_grpc,
     challenges_service_pb2_grpc,
+    events_service_pb2_grpc,
     files_service_pb2_grpc,
     messages_service_pb2_grpc,
     monitoring_service_pb2_grpc,
@@ -34,6 +35,8 @@ from enmeshed_connector.api.readiness import Readiness
 from enmeshed_connector.api.server import ConnectorServer, ServerOptions, ServiceBinding, TlsOptions, bind
 from enmeshed_connector.api.servicers.account import AccountServicer
 from enmeshed_connector.api.servicers.challenges import ChallengesServicer
+from enmeshed_connector.api.servicers.events import NAME as EVENTS
+from enmeshed_connector.api.servicers.events import EventsServicer
 from enmeshed_connector.api.servicers.files import FilesServicer
 from enmeshed_connector.api.servicers.messages import MessagesServicer
 from enmeshed_connector.api.servicers.monitoring import MonitoringServicer, Overview
@@ -41,6 +44,7 @@ from enmeshed_connector.api.servicers.references import ReferencesServicer
 from enmeshed_connector.api.servicers.relationships import RelationshipsServicer
 from enmeshed_connector.api.servicers.templates import RelationshipTemplatesServicer
 from enmeshed_connector.api.servicers.tokens import TokensServicer
+from enmeshed_connector.api.subscriptions import EventSource, SubscriptionOptions
 from enmeshed_connector.api.transfers import TransferBudget
 from enmeshed_connector.app.databases import make_databases
 from enmeshed_connector.app.overview import ProcessOverview, build_info
@@ -85,6 +89,10 @@ class HostedAccounts:
     def use_cases(self, account: str) -> UseCases:
         """Returns what callers can do with an account."""
         return self._runtimes[account].use_cases
+
+    def event_source(self, account: str) -> EventSource:
+        """Returns what delivers the events of an account."""
+        return self._runtimes[account].use_cases.events
 
     def runtime(self, account: str) -> AccountRuntime:
         """Returns an account."""
@@ -291,6 +299,15 @@ class Connector:
         tokens = PageTokens(await load_page_key(store, self._random))
         budget = TransferBudget(self._settings.server.transfer_budget_bytes)
         hosts = self.accounts
+        events = EventsServicer(
+            hosts,
+            codec=codec,
+            clock=self._clock,
+            readiness=self.readiness,
+            page_tokens=tokens,
+            options=SubscriptionOptions(heartbeat=seconds(self._settings.server.heartbeat_seconds)),
+        )
+        self._stack.push_async_callback(events.close)
         return [
             bind(
                 f"{_PACKAGE}.Account",
@@ -332,6 +349,7 @@ class Connector:
                 challenges_service_pb2_grpc.add_ChallengesServicer_to_server,
                 ChallengesServicer(hosts, codec, tokens),
             ),
+            bind(EVENTS, events_service_pb2_grpc.add_EventsServicer_to_server, events),
             bind(
                 f"{_PACKAGE}.Monitoring",
                 monitoring_service_pb2_grpc.add_MonitoringServicer_to_server,

@@ -15,7 +15,6 @@ from enmeshed_connector.api.calls import Call, current_call
 from enmeshed_connector.api.conversion.things import Converter
 from enmeshed_connector.api.paging import Page, PageTokens, collect_page
 from enmeshed_connector.content.codec import ContentCodec
-from enmeshed_connector.core.errors import Code, DomainError
 from enmeshed_connector.runtime.use_cases.bundle import UseCases
 from enmeshed_connector.runtime.use_cases.common import Entry, Intent
 from enmeshed_connector.runtime.views import View
@@ -29,12 +28,6 @@ IDEMPOTENCY_KEY: Final = "x-idempotency-key"
 """Trailing metadata of mutations: the key that was used, the caller's or one that was made."""
 
 _DEFAULT_TIME: Final = timedelta(seconds=60)
-
-
-class NotOffered(DomainError):
-    """The contract has this call, and this server does not serve it."""
-
-    reason, code = "UNIMPLEMENTED", Code.UNIMPLEMENTED
 
 
 class Hosts(Protocol):

@@ -9,7 +9,7 @@ from typing import Any, Final, Protocol
 import grpc
 
 from enmeshed.connector.v1 import events_service_pb2 as pb
-from enmeshed.connector.v1 import events_service_pb2_grpc, filters_pb2
+from enmeshed.connector.v1 import filters_pb2
 from enmeshed_connector.api.calls import current_call
 from enmeshed_connector.api.conversion.events import event_message
 from enmeshed_connector.api.conversion.things import Converter
@@ -19,6 +19,7 @@ from enmeshed_connector.api.event_selection import EventSelection
 from enmeshed_connector.api.live_window import LiveWindow
 from enmeshed_connector.api.paging import MAX_PAGE_BYTES, PageTokens, page_size_of
 from enmeshed_connector.api.readiness import Readiness
+from enmeshed_connector.api.servicers.not_offered import EventAdministrationNotOffered
 from enmeshed_connector.api.subscriptions import (
     EventSource,
     Renderer,
@@ -46,7 +47,7 @@ class EventSources(Protocol):
         """Returns what delivers the events of a hosted account that is ready."""
 
 
-class EventsServicer(events_service_pb2_grpc.EventsServicer):
+class EventsServicer(EventAdministrationNotOffered):
     """Streams and lists events. One serves a whole server and holds a live window for each account with subscribers."""
 
     def __init__(

@@ -12,8 +12,9 @@ from enmeshed.connector.v1 import messages_service_pb2_grpc
 from enmeshed_connector.api.conversion.filters import message_filter, order
 from enmeshed_connector.api.conversion.values import content_object
 from enmeshed_connector.api.paging import PageTokens
-from enmeshed_connector.api.servicers.common import Hosts, NotOffered, Servicer, intent_of
+from enmeshed_connector.api.servicers.common import Hosts, Servicer, intent_of
 from enmeshed_connector.api.servicers.downloads import download_frames
+from enmeshed_connector.api.servicers.not_offered import NotOffered
 from enmeshed_connector.api.transfers import TransferBudget
 from enmeshed_connector.content.codec import ContentCodec
 

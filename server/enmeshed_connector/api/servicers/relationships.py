@@ -10,7 +10,8 @@ from enmeshed.connector.v1 import relationship_pb2, relationships_service_pb2_gr
 from enmeshed.connector.v1 import relationships_service_pb2 as pb
 from enmeshed_connector.api.conversion.filters import order, relationship_filter
 from enmeshed_connector.api.conversion.values import content_object
-from enmeshed_connector.api.servicers.common import NotOffered, Servicer, intent_of
+from enmeshed_connector.api.servicers.common import Servicer, intent_of
+from enmeshed_connector.api.servicers.not_offered import NotOffered
 from enmeshed_connector.content.errors import ContentInvalid, ContentTypeNotAllowed
 from enmeshed_connector.transport.errors import RelationshipError
 from enmeshed_connector.transport.relationship_operations import (

@@ -6,6 +6,7 @@ from enmeshed_connector.core.canonical_json import JsonObject
 from enmeshed_connector.runtime.synchronisation import Synchronisation
 from enmeshed_connector.runtime.use_cases.account import AccountUseCases
 from enmeshed_connector.runtime.use_cases.common import ContentTypeNotAllowedHere
+from enmeshed_connector.runtime.use_cases.events import EventUseCases
 from enmeshed_connector.runtime.use_cases.files import FileUseCases
 from enmeshed_connector.runtime.use_cases.messages import MessageUseCases
 from enmeshed_connector.runtime.use_cases.relationships import RelationshipUseCases
@@ -27,6 +28,7 @@ class UseCases:
         self.messages = MessageUseCases(transport, self.views, _no_requests)
         self.files = FileUseCases(transport, self.views)
         self.tokens = TokenUseCases(transport, self.views)
+        self.events = EventUseCases(transport, self.views)
 
 
 async def _no_requests(content: JsonObject, peer: str) -> None:
