@@ -168,6 +168,9 @@ class DirectCaller:
             if asyncio.iscoroutine(result):
                 await result
         response = await self._send(call)
+        if response.status_code == 401:
+            self._token = None
+            response = await self._send(call)
         if fault == "lose":
             raise self._lost(call)
         return self._read(call, response)
@@ -221,6 +224,8 @@ class DirectCaller:
 
     def _read(self, call: Call[T], response: httpx.Response) -> T:
         body = decode_json(response.content) if response.content[:1] == b"{" else {}
+        if response.status_code < 400 and call.is_raw:
+            return call.read(Answer(response.status_code, response.content))
         if response.status_code < 400:
             return call.read(
                 Answer(response.status_code, body.get("result"), body.get("pagination"), response.headers.get("etag"))
@@ -369,11 +374,16 @@ async def befriend(templator: TransportAccount, requestor: TransportAccount) -> 
         {"@type": "ArbitraryRelationshipTemplateContent", "value": {}},
         expires_at=templator.context.clock.now() + timedelta(days=1),
     )
-    key = SecretBytes(from_base64url(template["secretKey"]["key"], "key"))
-    await requestor.templates.load(RelationshipTemplateReference(template["id"], key, BASE_URL))
+    await requestor.templates.load(reference_to(template))
     content = {"@type": "ArbitraryRelationshipCreationContent", "value": {}}
     relationship = await requestor.relationships.create(template["id"], content)
     await templator.sync.sync()
     await templator.relationships.accept(relationship["id"])
     await requestor.sync.sync()
     return str(relationship["id"])
+
+
+def reference_to(template: dict[str, Any]) -> RelationshipTemplateReference:
+    """Returns the reference of a template that its owner has stored."""
+    key = SecretBytes(from_base64url(template["secretKey"]["key"], "key"))
+    return RelationshipTemplateReference(template["id"], key, BASE_URL)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from enmeshed_connector.backbone.endpoints.relationships import BackboneRelationship, Relationships
 from enmeshed_connector.backbone.errors import BackboneRejected
+from enmeshed_connector.core.addresses import parse_address
 from enmeshed_connector.core.canonical_json import Json, loads_object
 from enmeshed_connector.core.encodings import from_base64url
 from enmeshed_connector.core.ids import RELATIONSHIP, RelationshipId, parse_id
@@ -17,7 +18,7 @@ from enmeshed_connector.transport import events
 from enmeshed_connector.transport.context import AccountContext
 from enmeshed_connector.transport.listeners import Listeners
 from enmeshed_connector.transport.objects import ERASURES, RELATIONSHIPS, Document
-from enmeshed_connector.transport.pending import Done, NotDone, Operation, PendingOperation, Resolution
+from enmeshed_connector.transport.pending import Done, NotDone, Operation, PendingOperation, Resolution, Unclear
 from enmeshed_connector.transport.relationship_documents import (
     Reason,
     Status,
@@ -86,7 +87,7 @@ DECOMPOSE = Step(
 
 
 class CreateRelationship(Operation):
-    """Asks for a relationship. Cannot be looked up after a lost answer: an event will name it (`adopt`)."""
+    """Asks for a relationship. After a lost answer nothing tells its id: an event will name it (`adopt`)."""
 
     kind = "relationships.create"
 
@@ -98,6 +99,11 @@ class CreateRelationship(Operation):
     async def transmit(self, pending: PendingOperation) -> Json:
         """Sends the request."""
         return answer_of(await Relationships(self._context.backbone).create(pending.wire.encode()))
+
+    async def resolve(self, pending: PendingOperation) -> Resolution:
+        """Asks whether the peer can still be asked: if so, this request has not arrived."""
+        answer = await Relationships(self._context.backbone).can_create(parse_address(pending.plan["peer"]["address"]))
+        return NotDone() if answer.can_create else Unclear()
 
     async def complete(self, pending: PendingOperation, answer: Json, work: Work) -> Json:
         """Stores the relationship, in status Pending."""

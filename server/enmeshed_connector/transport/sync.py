@@ -171,17 +171,22 @@ class SyncController:
     async def _sync(self, mode: SyncMode) -> SyncResult:
         collected = _Collected()
         try:
-            if mode is SyncMode.EVERYTHING:
-                await self._sync_everything(collected)
-            else:
-                if await self._state.run() is not None:
-                    # While it is unfinished the Backbone takes no push, whoever makes it.
-                    self._take_over(await self._runs.run(), collected)
-                await self._sync_datawallet(collected)
-        finally:
-            # Whatever happened, what was changed here should reach the other devices.
+            await self._sync_as(mode, collected)
+        except Exception:
+            # Whatever failed, what was changed here should reach the other devices.
             await self._push_what_is_left(collected)
+            raise
+        await self._push_what_is_left(collected)
         return collected.result()
+
+    async def _sync_as(self, mode: SyncMode, collected: _Collected) -> None:
+        if mode is SyncMode.EVERYTHING:
+            await self._sync_everything(collected)
+            return
+        if await self._state.run() is not None:
+            # While it is unfinished the Backbone takes no push, whoever makes it.
+            self._take_over(await self._runs.run(), collected)
+        await self._sync_datawallet(collected)
 
     async def _sync_everything(self, collected: _Collected) -> None:
         while True:
