@@ -71,7 +71,7 @@ class Views:
         return {
             **view,
             "peer": peer["address"],
-            "peerIdentity": {"address": peer["address"], "publicKey": key.to_base64()},
+            "peerIdentity": {"address": peer["address"], "publicKey": key.to_base64(verbose=False)},
         }
 
     def template(self, document: Document) -> View:
@@ -164,7 +164,7 @@ class Views:
         )
         key = document.get("publicKey")
         if key is not None:
-            view["publicKey"] = SignaturePublicKey.from_json(key, "publicKey").to_base64()
+            view["publicKey"] = SignaturePublicKey.from_json(key, "publicKey").to_base64(verbose=False)
         return {
             **view,
             "isAdmin": bool(document.get("isAdmin")) or document["createdByDevice"] == document["id"],

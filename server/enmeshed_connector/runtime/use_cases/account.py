@@ -53,7 +53,7 @@ class AccountUseCases:
     def identity(self) -> View:
         """Returns address and public key."""
         identity = self._transport.context.identity
-        return {"address": identity.address, "publicKey": identity.public_key.to_base64()}
+        return {"address": identity.address, "publicKey": identity.public_key.to_base64(verbose=False)}
 
     async def sync(self, timeout: timedelta) -> SyncView:
         """Fetches what is new and returns it.
@@ -127,7 +127,7 @@ class AccountUseCases:
             **{name: members[name] for name in ("id", "expiresAt", "createdBy", "createdByDevice") if name in members},
             "type": kind,
             "challengeString": signed.challenge,
-            "signature": signed.signature.to_base64(),
+            "signature": signed.signature.to_base64(verbose=False),
         }
 
     async def validate_challenge(self, challenge: str, signature: str) -> tuple[bool, View | None]:
