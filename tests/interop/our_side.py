@@ -1,0 +1,134 @@
+"""Our side of an interoperability test: an account over the real Backbone client, used as its callers use it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from enmeshed_connector.core.secret_bytes import SecretText
+from enmeshed_connector.runtime.synchronisation import Synchronisation
+from enmeshed_connector.runtime.use_cases.account import SyncView
+from enmeshed_connector.runtime.use_cases.bundle import UseCases
+from enmeshed_connector.runtime.use_cases.common import NOBODY
+from enmeshed_connector.transport import relationship_operations as steps
+from enmeshed_connector.transport.account import TransportAccount
+from enmeshed_connector.transport.relationship_operations import Step
+from enmeshed_connector.transport.sync_modes import SyncMode
+
+FAR_FUTURE = datetime(2099, 1, 1, tzinfo=UTC)
+
+Json = Any  # What callers of the use cases take and get.
+
+
+class OurSide:
+    """One account of ours. What it returns has the members of the official interface, as official peers' results have.
+
+    Nothing arrives without a call of `sync`, as with official peers.
+    """
+
+    def __init__(self, transport: TransportAccount) -> None:
+        """Takes an open account, whose worker this process is."""
+        context = transport.context
+        synchronisation = Synchronisation(
+            context.store, context.commits, transport.sync, ids=context.ids, clock=context.clock
+        )
+        synchronisation.become_worker(True)
+        self.transport = transport
+        self.does = UseCases(transport, synchronisation)
+
+    @property
+    def address(self) -> str:
+        """The address of the identity."""
+        return str(self.transport.context.identity.address)
+
+    @property
+    def device_id(self) -> str:
+        """The id of this device."""
+        return str(self.transport.context.device.id)
+
+    async def sync(self) -> SyncView:
+        """Fetches what is new and returns it; nothing of it may be unusable."""
+        result = await self.does.account.sync(timedelta(seconds=30))
+        assert result.failed_events == 0
+        return result
+
+    async def sync_datawallet(self) -> None:
+        """Exchanges what is new with the other devices."""
+        await self.transport.sync.sync(SyncMode.DATAWALLET)
+
+    async def events(self, about: str = "") -> list[tuple[str, str, Json]]:
+        """Returns type (without `transport.` for official ones), origin and data of the events in the log, in order.
+
+        Those whose content was erased are left out.
+
+        Args:
+            about: The id of what they must be about; empty for all.
+        """
+        log = self.transport.context.store.log
+        page = await log.read(await log.oldest(), limit=10_000)
+        entries = [entry.event for entry in page.events]
+        return [
+            (entry["type"].removeprefix("transport."), entry["origin"], entry.get("data"))
+            for entry in entries
+            if "origin" in entry
+            and (not about or about in ((entry.get("data") or {}).get(name) for name in ("id", "relationshipId")))
+        ]
+
+    async def told(self, about: str) -> list[str]:
+        """Returns type and origin of all events about something, in order: `messageReceived EXTERNAL`."""
+        return [f"{kind} {origin}" for kind, origin, _ in await self.events(about)]
+
+    async def offer(self, content: Json = None, **limits: Json) -> Json:
+        """Makes a relationship template and returns it; `limits` are those of `TemplateUseCases.create`."""
+        content = content or {"@type": "ArbitraryRelationshipTemplateContent", "value": {"offer": True}}
+        return await self.does.templates.create(content, NOBODY, expires_at=FAR_FUTURE, **limits)
+
+    async def load(self, template: Json, password: str | None = None) -> Json:
+        """Loads a peer's template by its reference."""
+        secret = None if password is None else SecretText(password)
+        return await self.does.templates.load(template["reference"]["truncated"], NOBODY, password=secret)
+
+    async def ask(self, template: Json) -> Json:
+        """Loads the template and asks for a relationship, which is pending then."""
+        content = {"@type": "ArbitraryRelationshipCreationContent", "value": {"ask": True}}
+        return await self.does.relationships.create((await self.load(template))["id"], content, NOBODY)
+
+    async def take(self, step: Step, relationship_id: str) -> Json:
+        """Takes one step of a relationship's life."""
+        return await self.does.relationships.take(step, relationship_id, NOBODY)
+
+    async def accept(self, relationship_id: str) -> Json:
+        """Accepts a relationship."""
+        return await self.take(steps.ACCEPT, relationship_id)
+
+    async def decompose(self, relationship_id: str) -> None:
+        """Leaves a relationship for good."""
+        await self.does.relationships.decompose(relationship_id, NOBODY)
+
+    async def relationship(self, relationship_id: str) -> Json:
+        """Returns a relationship."""
+        return await self.does.relationships.get(relationship_id)
+
+    async def send_mail(self, *recipients: Any, body: str, attachments: Sequence[str] = ()) -> Json:
+        """Sends a mail to peers of both kinds and returns the message."""
+        addresses = [recipient.address for recipient in recipients]
+        mail = {"@type": "Mail", "to": addresses, "subject": "Test", "body": body}
+        return await self.does.messages.send(addresses, mail, NOBODY, attachments=attachments)
+
+    async def receive(self, message_id: str) -> Json:
+        """Fetches what is new and returns the message of that id, which must be among it, told of once."""
+        synced = await self.sync()
+        (message,) = [message for message in synced.messages if message["id"] == message_id]
+        assert await self.told(message_id) == ["messageReceived EXTERNAL"]
+        return message
+
+    async def upload(self, content: bytes, filename: str = "note.txt", **more: Json) -> Json:
+        """Uploads a file and returns its metadata."""
+        return await self.does.files.upload(
+            content, NOBODY, filename=filename, mimetype="text/plain", expires_at=FAR_FUTURE, **more
+        )
+
+    async def download(self, file_id: str) -> bytes:
+        """Returns the content of a stored file."""
+        return (await self.does.files.download(file_id))[1]
