@@ -67,7 +67,7 @@ REFUSALS = [
 ]
 
 
-@pytest.mark.parametrize(("step", "kind", "code"), REFUSALS)
+@pytest.mark.parametrize(("step", "kind", "code"), REFUSALS, ids=range(len(REFUSALS)))
 async def test_a_refusal_has_its_own_class_and_is_not_repeated(
     client: Client, server: ScriptedServer, step: bytes, kind: type[BackboneError], code: Code
 ) -> None:
@@ -183,7 +183,7 @@ LOST_ANSWERS = [
 ]
 
 
-@pytest.mark.parametrize("step", LOST_ANSWERS)
+@pytest.mark.parametrize("step", LOST_ANSWERS, ids=range(len(LOST_ANSWERS)))
 async def test_a_sent_request_without_a_usable_answer_is_not_repeated_but_says_so(
     client: Client, server: ScriptedServer, step: bytes
 ) -> None:
@@ -197,7 +197,7 @@ async def test_a_sent_request_without_a_usable_answer_is_not_repeated_but_says_s
     assert len(server.requests) == 1
 
 
-@pytest.mark.parametrize("step", LOST_ANSWERS)
+@pytest.mark.parametrize("step", LOST_ANSWERS, ids=range(len(LOST_ANSWERS)))
 async def test_the_same_for_a_call_that_is_safe_to_repeat_is_repeated(
     client: Client, server: ScriptedServer, step: bytes
 ) -> None:

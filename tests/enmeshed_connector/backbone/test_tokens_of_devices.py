@@ -123,7 +123,7 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("step", "kind", "official"), REFUSED)
+@pytest.mark.parametrize(("step", "kind", "official"), REFUSED, ids=range(len(REFUSED)))
 async def test_a_refused_login_says_what_is_not_accepted(
     client: Client, server: ScriptedServer, step: bytes, kind: type[AuthenticationFailed], official: str
 ) -> None:
@@ -196,6 +196,7 @@ async def test_a_login_that_gets_no_answer_is_repeated_and_does_not_make_the_cal
         plain({"access_token": "x", "expires_in": True}),
         answer(200, b" " * 300_000),
     ],
+    ids=range(7),
 )
 async def test_a_grant_that_holds_no_token_is_unusable(client: Client, server: ScriptedServer, grant: bytes) -> None:
     server.grants_tokens = False
