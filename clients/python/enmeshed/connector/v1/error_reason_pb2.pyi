@@ -95,9 +95,27 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_DATAWALLET_DISABLED: _ErrorReason.ValueType  # 32
     """FAILED_PRECONDITION. This needs the synchronisation between devices (datawallet), which the settings switch off."""
     ERROR_REASON_BACKBONE_AUTHENTICATION_FAILED: _ErrorReason.ValueType  # 33
-    """UNAVAILABLE. The Backbone does not accept this server's client or device credentials. An operator has to look at it."""
+    """FAILED_PRECONDITION. The Backbone does not accept this server's client or device credentials. An operator has to look at it."""
     ERROR_REASON_STORED_DATA_UNREADABLE: _ErrorReason.ValueType  # 34
     """DATA_LOSS. What is stored here cannot be read: damaged, or written by a newer version. An operator has to look at it."""
+    ERROR_REASON_NO_IDENTITY: _ErrorReason.ValueType  # 35
+    """FAILED_PRECONDITION. This account has no identity, and the settings do not allow to create one. An operator has to look at it.
+    Official: `error.transport.general.noIdentityFound`.
+    """
+    ERROR_REASON_BACKBONE_FORBIDDEN: _ErrorReason.ValueType  # 36
+    """PERMISSION_DENIED. The Backbone does not allow this identity to do that with that thing. A repeat fails again. Official:
+    `error.platform.forbidden`.
+    """
+    ERROR_REASON_IDENTITY_KEY_MISSING: _ErrorReason.ValueType  # 37
+    """FAILED_PRECONDITION. This device is not an administrator of the identity: it does not hold the key that this needs."""
+    ERROR_REASON_DATAWALLET_VERSION_UNSUPPORTED: _ErrorReason.ValueType  # 38
+    """FAILED_PRECONDITION. Another device has brought the shared data to a version that this Connector does not know. Update the Connector.
+    Official: `error.transport.datawallet.insufficientSupportedDatawalletVersion`.
+    """
+    ERROR_REASON_KEY_SLOT_EXHAUSTED: _ErrorReason.ValueType  # 39
+    """RESOURCE_EXHAUSTED. This device has sent over a million messages to the peer and needs new keys for that, which it gets by itself
+    when the Backbone answers. Repeat after a while.
+    """
     ERROR_REASON_CONTENT_INVALID: _ErrorReason.ValueType  # 50
     """INVALID_ARGUMENT. The content cannot be parsed or breaks a rule of its type; `BadRequest` names the path. Official:
     `error.runtime.requestDeserialization`.
@@ -111,13 +129,13 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_REFERENCE_OF_OTHER_BACKBONE: _ErrorReason.ValueType  # 54
     """INVALID_ARGUMENT. The reference points to another Backbone than this account lives on."""
     ERROR_REASON_PASSWORD_REQUIRED: _ErrorReason.ValueType  # 55
-    """FAILED_PRECONDITION. The thing is protected and no password came along. Official: `error.transport.noPasswordProvided`."""
+    """INVALID_ARGUMENT. The thing is protected and no password came along. Official: `error.transport.noPasswordProvided`."""
     ERROR_REASON_PASSWORD_ATTEMPTS_EXHAUSTED: _ErrorReason.ValueType  # 56
     """FAILED_PRECONDITION. Too many wrong passwords; the Backbone has locked the token. Official:
     `error.platform.token.tooManyFailedPasswordAttempts`.
     """
     ERROR_REASON_NOT_INTENDED_FOR_YOU: _ErrorReason.ValueType  # 57
-    """PERMISSION_DENIED. The thing is meant for another identity. Official: `error.transport.general.notIntendedForYou`."""
+    """FAILED_PRECONDITION. The thing is meant for another identity. Official: `error.transport.general.notIntendedForYou`."""
     ERROR_REASON_TOKEN_CONTENT_INVALID: _ErrorReason.ValueType  # 58
     """FAILED_PRECONDITION. The token holds something else than is needed. Official: `error.runtime.invalidTokenContent`."""
     ERROR_REASON_TOKEN_EMPTY: _ErrorReason.ValueType  # 59
@@ -129,7 +147,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     `error.transport.signatureNotValid`, `error.transport.messages.signatureNotValid` and others.
     """
     ERROR_REASON_NOT_OWNED_BY_YOU: _ErrorReason.ValueType  # 62
-    """PERMISSION_DENIED. Only the owner or maker of the thing may do this. Official: `error.runtime.files.notOwnedByYou` and others."""
+    """FAILED_PRECONDITION. Only the owner or maker of the thing may do this. Official: `error.runtime.files.notOwnedByYou` and others."""
     ERROR_REASON_NOT_SUPPORTED: _ErrorReason.ValueType  # 63
     """UNIMPLEMENTED. This is not supported. Official: `error.runtime.notSupported`."""
     ERROR_REASON_EXPIRED: _ErrorReason.ValueType  # 64
@@ -219,11 +237,11 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     `error.platform.validation.relationshipTemplate.maxNumberOfAllocationsExhausted`.
     """
     ERROR_REASON_PERSONALIZATION_MUST_BE_INHERITED: _ErrorReason.ValueType  # 105
-    """INVALID_ARGUMENT. A token of a personalised template has to be for the same identity. Official:
+    """FAILED_PRECONDITION. A token of a personalised template has to be for the same identity. Official:
     `error.runtime.relationshipTemplates.personalizationMustBeInherited`.
     """
     ERROR_REASON_PASSWORD_PROTECTION_MUST_BE_INHERITED: _ErrorReason.ValueType  # 106
-    """INVALID_ARGUMENT. A token of a protected template has to have the same protection. Official:
+    """FAILED_PRECONDITION. A token of a protected template has to have the same protection. Official:
     `error.runtime.relationshipTemplates.passwordProtectionMustBeInherited`.
     """
     ERROR_REASON_TEMPLATE_NOT_OWN: _ErrorReason.ValueType  # 107
@@ -435,9 +453,27 @@ ERROR_REASON_IDENTITY_DELETED: ErrorReason.ValueType  # 31
 ERROR_REASON_DATAWALLET_DISABLED: ErrorReason.ValueType  # 32
 """FAILED_PRECONDITION. This needs the synchronisation between devices (datawallet), which the settings switch off."""
 ERROR_REASON_BACKBONE_AUTHENTICATION_FAILED: ErrorReason.ValueType  # 33
-"""UNAVAILABLE. The Backbone does not accept this server's client or device credentials. An operator has to look at it."""
+"""FAILED_PRECONDITION. The Backbone does not accept this server's client or device credentials. An operator has to look at it."""
 ERROR_REASON_STORED_DATA_UNREADABLE: ErrorReason.ValueType  # 34
 """DATA_LOSS. What is stored here cannot be read: damaged, or written by a newer version. An operator has to look at it."""
+ERROR_REASON_NO_IDENTITY: ErrorReason.ValueType  # 35
+"""FAILED_PRECONDITION. This account has no identity, and the settings do not allow to create one. An operator has to look at it.
+Official: `error.transport.general.noIdentityFound`.
+"""
+ERROR_REASON_BACKBONE_FORBIDDEN: ErrorReason.ValueType  # 36
+"""PERMISSION_DENIED. The Backbone does not allow this identity to do that with that thing. A repeat fails again. Official:
+`error.platform.forbidden`.
+"""
+ERROR_REASON_IDENTITY_KEY_MISSING: ErrorReason.ValueType  # 37
+"""FAILED_PRECONDITION. This device is not an administrator of the identity: it does not hold the key that this needs."""
+ERROR_REASON_DATAWALLET_VERSION_UNSUPPORTED: ErrorReason.ValueType  # 38
+"""FAILED_PRECONDITION. Another device has brought the shared data to a version that this Connector does not know. Update the Connector.
+Official: `error.transport.datawallet.insufficientSupportedDatawalletVersion`.
+"""
+ERROR_REASON_KEY_SLOT_EXHAUSTED: ErrorReason.ValueType  # 39
+"""RESOURCE_EXHAUSTED. This device has sent over a million messages to the peer and needs new keys for that, which it gets by itself
+when the Backbone answers. Repeat after a while.
+"""
 ERROR_REASON_CONTENT_INVALID: ErrorReason.ValueType  # 50
 """INVALID_ARGUMENT. The content cannot be parsed or breaks a rule of its type; `BadRequest` names the path. Official:
 `error.runtime.requestDeserialization`.
@@ -451,13 +487,13 @@ ERROR_REASON_REFERENCE_INVALID: ErrorReason.ValueType  # 53
 ERROR_REASON_REFERENCE_OF_OTHER_BACKBONE: ErrorReason.ValueType  # 54
 """INVALID_ARGUMENT. The reference points to another Backbone than this account lives on."""
 ERROR_REASON_PASSWORD_REQUIRED: ErrorReason.ValueType  # 55
-"""FAILED_PRECONDITION. The thing is protected and no password came along. Official: `error.transport.noPasswordProvided`."""
+"""INVALID_ARGUMENT. The thing is protected and no password came along. Official: `error.transport.noPasswordProvided`."""
 ERROR_REASON_PASSWORD_ATTEMPTS_EXHAUSTED: ErrorReason.ValueType  # 56
 """FAILED_PRECONDITION. Too many wrong passwords; the Backbone has locked the token. Official:
 `error.platform.token.tooManyFailedPasswordAttempts`.
 """
 ERROR_REASON_NOT_INTENDED_FOR_YOU: ErrorReason.ValueType  # 57
-"""PERMISSION_DENIED. The thing is meant for another identity. Official: `error.transport.general.notIntendedForYou`."""
+"""FAILED_PRECONDITION. The thing is meant for another identity. Official: `error.transport.general.notIntendedForYou`."""
 ERROR_REASON_TOKEN_CONTENT_INVALID: ErrorReason.ValueType  # 58
 """FAILED_PRECONDITION. The token holds something else than is needed. Official: `error.runtime.invalidTokenContent`."""
 ERROR_REASON_TOKEN_EMPTY: ErrorReason.ValueType  # 59
@@ -469,7 +505,7 @@ ERROR_REASON_PEER_DATA_INVALID: ErrorReason.ValueType  # 61
 `error.transport.signatureNotValid`, `error.transport.messages.signatureNotValid` and others.
 """
 ERROR_REASON_NOT_OWNED_BY_YOU: ErrorReason.ValueType  # 62
-"""PERMISSION_DENIED. Only the owner or maker of the thing may do this. Official: `error.runtime.files.notOwnedByYou` and others."""
+"""FAILED_PRECONDITION. Only the owner or maker of the thing may do this. Official: `error.runtime.files.notOwnedByYou` and others."""
 ERROR_REASON_NOT_SUPPORTED: ErrorReason.ValueType  # 63
 """UNIMPLEMENTED. This is not supported. Official: `error.runtime.notSupported`."""
 ERROR_REASON_EXPIRED: ErrorReason.ValueType  # 64
@@ -559,11 +595,11 @@ ERROR_REASON_TEMPLATE_ALLOCATIONS_EXHAUSTED: ErrorReason.ValueType  # 104
 `error.platform.validation.relationshipTemplate.maxNumberOfAllocationsExhausted`.
 """
 ERROR_REASON_PERSONALIZATION_MUST_BE_INHERITED: ErrorReason.ValueType  # 105
-"""INVALID_ARGUMENT. A token of a personalised template has to be for the same identity. Official:
+"""FAILED_PRECONDITION. A token of a personalised template has to be for the same identity. Official:
 `error.runtime.relationshipTemplates.personalizationMustBeInherited`.
 """
 ERROR_REASON_PASSWORD_PROTECTION_MUST_BE_INHERITED: ErrorReason.ValueType  # 106
-"""INVALID_ARGUMENT. A token of a protected template has to have the same protection. Official:
+"""FAILED_PRECONDITION. A token of a protected template has to have the same protection. Official:
 `error.runtime.relationshipTemplates.passwordProtectionMustBeInherited`.
 """
 ERROR_REASON_TEMPLATE_NOT_OWN: ErrorReason.ValueType  # 107
