@@ -15,6 +15,7 @@ from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
+from enmeshed_connector.api.reasons import public_reason
 from enmeshed_connector.core.errors import Code, DomainError, FieldViolation
 
 ERROR_DOMAIN = "connector.enmeshed"
@@ -195,7 +196,7 @@ def status_of(error: DomainError) -> grpc.Status:
         facts["code"] = error.official_code
     status = status_pb2.Status(code=status_code_of(error).value[0], message=text)
     status.details.append(
-        _packed(error_details_pb2.ErrorInfo(reason=error.reason, domain=ERROR_DOMAIN, metadata=facts))
+        _packed(error_details_pb2.ErrorInfo(reason=public_reason(error.reason), domain=ERROR_DOMAIN, metadata=facts))
     )
     if error.retry_after is not None:
         retry = error_details_pb2.RetryInfo()

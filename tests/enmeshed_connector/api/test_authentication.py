@@ -239,8 +239,9 @@ async def test_failures_are_forgotten_after_a_while() -> None:
 # --- keys in the store
 
 
-async def test_keys_are_listed_and_revoked_by_id_or_name(served: RunningServer) -> None:
+async def test_keys_are_listed_and_revoked_by_id_or_name(served: RunningServer, clock: ManualClock) -> None:
     first = await served.keys.create("first", ["messages:*"])
+    clock.advance(0.001)
     second = await served.keys.create("second", ["**"], account="default")
     assert len({first.secret, second.secret}) == 2
     assert len(first.secret) == 4 + 43
