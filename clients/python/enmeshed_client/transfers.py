@@ -57,8 +57,8 @@ async def upload(
 
 
 _LOST_STATUS = "Internal error from Core"
-"""What grpcio puts in the place of the status of a server that answers before the last frame, when it learns of a failed
-write after that status (https://github.com/grpc/grpc/issues/36066). So the status is read as soon as it is there."""
+"""What grpcio puts in the place of the status of a server that answers before the last frame, when it learns of a
+failed write after that status (https://github.com/grpc/grpc/issues/36066). So it is read as soon as it is there."""
 
 
 def _end_of(call: Any) -> grpc.aio.AioRpcError:
