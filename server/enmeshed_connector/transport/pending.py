@@ -344,10 +344,11 @@ class Outbox:
 
     async def _complete(self, operation: Operation, pending: PendingOperation, answer: Json, cause: Cause) -> Json:
         async def finish(work: Work) -> Json:
-            if await work.get(PENDING_OPERATIONS, pending.id) is None:
-                # Somebody else found out first, and what follows is stored.
-                record = await self._store.idempotency(pending.ticket.key) if pending.ticket else None
-                return record.answer if record is not None and record.state == _DONE else None
+            if await work.get(PENDING_OPERATIONS, pending.id) is None and pending.ticket is not None:
+                record = await self._store.idempotency(pending.ticket.key)
+                if record is not None and record.state == _DONE:
+                    # Somebody else found out first, and what follows is stored.
+                    return record.answer
             result = await operation.complete(pending, answer, work)
             self._forget(pending, work, _DONE, result)
             return result
