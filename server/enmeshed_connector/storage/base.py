@@ -14,7 +14,7 @@ from ..core.dates import format_date
 from .errors import LeaseLost, RevisionConflict
 from .filters import Filter, FilterLike, as_filter, check_path, where
 from .port import CollectionSpec, IdempotencyRecord, Keyset, Lease, Log, Position, Sort, SortLike, StoreOptions
-from .system_collections import IDEMPOTENCY, LEASES, SYSTEM_COLLECTIONS, idempotency_record, lease_document
+from .system_collections import COUNTERS, IDEMPOTENCY, LEASES, SYSTEM_COLLECTIONS, idempotency_record, lease_document
 from .unit_of_work import CommitRequest, StoreUnitOfWork
 from .values import check_keyset, resolve_sort
 
@@ -300,7 +300,7 @@ def _renewals_of(lease: str) -> str:
 
 
 def _merge(known: CollectionSpec | None, spec: CollectionSpec) -> CollectionSpec:
-    if not _is_name(spec.name) or spec.name.lower() in _TAKEN_NAMES:
+    if not _is_name(spec.name) or (spec.name.lower() in _TAKEN_NAMES and spec != COUNTERS):
         raise ValueError(f"not a collection name: {spec.name!r}")
     for path in (spec.id_field, *indexed_paths(spec)):
         check_path(path)

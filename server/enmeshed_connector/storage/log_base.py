@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 class BaseLog(abc.ABC):
     """`port.Log` without what depends on the database."""
 
-    def __init__(self, log_id: bytes, poll_interval: timedelta) -> None:
+    def __init__(self, log_id: bytes, poll_interval: timedelta, notifier: Notifier | None = None) -> None:
         self.log_id = log_id
-        self.notifier = Notifier()
+        self.notifier = notifier or Notifier()
         self._poll_interval = poll_interval
         self._store: BaseStore | None = None
 

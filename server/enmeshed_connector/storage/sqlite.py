@@ -21,15 +21,15 @@ from ..core.canonical_json import JsonObject
 from ..core.clock import Clock, SystemClock
 from ..core.dates import format_date
 from .base import BaseStore, check_database_name
-from .errors import LeaseLost, StorageUnavailable, UniqueViolation
+from .errors import StorageUnavailable
 from .filters import Filter
 from .port import CollectionSpec, Keyset, Position, Sort, StoreOptions
 from .sqlite_connections import Readers, Writer, storage_error
 from .sqlite_log import SqliteLog, append, newest, next_entry
 from .sqlite_query import behind, order_by, translate
 from .sqlite_schema import Table, create_or_check, prepare_table, read_document, violated_index
-from .system_collections import LEASES, SYSTEM_COLLECTIONS
-from .unit_of_work import ABSENT, CommitRequest, Key, conflict
+from .system_collections import SYSTEM_COLLECTIONS
+from .unit_of_work import ABSENT, CommitRequest, Key, refusal, unique_violation
 from .values import matcher, single_scalar
 
 _SUFFIX = ".sqlite"
@@ -201,23 +201,6 @@ class _Query:
                     if len(found) == self._limit:
                         return found
         return found
-
-
-def refusal(request: CommitRequest, key: Key) -> Exception:
-    """Returns the error for an expectation of a commit that does not hold."""
-    if request.lease is not None and key == (LEASES.name, request.lease.name):
-        return LeaseLost(f"lease {key[1]} was taken by another process", facts={"lease": key[1]})
-    if key in request.inserted:
-        return UniqueViolation(f"{key[0]} {key[1]} exists already", facts={"collection": key[0], "id": key[1]})
-    return conflict(key)
-
-
-def unique_violation(collection: str, id_: str, index: Sequence[str]) -> UniqueViolation:
-    """Returns the error for a document that breaks a unique index."""
-    return UniqueViolation(
-        f"{collection} {id_} has the same {', '.join(index)} as another document",
-        facts={"collection": collection, "id": id_, "index": ",".join(index)},
-    )
 
 
 class SqliteDatabases:

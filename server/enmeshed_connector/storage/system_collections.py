@@ -15,6 +15,9 @@ CURSORS = CollectionSpec("_Cursors", id_field="name")
 LEASES = CollectionSpec("_Leases", id_field="name")
 """One document per lease. Its revision is the lease's epoch, so that fencing is an ordinary check of a revision."""
 
+COUNTERS = CollectionSpec("_Counters", id_field="name")
+"""One document per counter; SQLite has a table of its own instead."""
+
 SYSTEM_COLLECTIONS = (IDEMPOTENCY, CURSORS, LEASES)
 
 

@@ -8,8 +8,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from ..core.canonical_json import JsonObject
+from ..core.errors import DomainError
 from . import exact_json
-from .errors import InvalidDocument, RevisionConflict, UniqueViolation
+from .errors import InvalidDocument, LeaseLost, RevisionConflict, UniqueViolation
 from .filters import FilterLike, as_filter
 from .port import MAX_DOCUMENT_BYTES, CollectionSpec, IdempotencyRecord, Lease, Position, SortLike
 from .system_collections import CURSORS, IDEMPOTENCY, LEASES, cursor_document, idempotency_document
@@ -282,6 +283,23 @@ class StoreUnitOfWork:
 def conflict(key: Key) -> RevisionConflict:
     """Returns the error for a document that was changed by another commit."""
     return RevisionConflict(f"{key[0]} {key[1]} was changed meanwhile", facts={"collection": key[0], "id": key[1]})
+
+
+def refusal(request: CommitRequest, key: Key) -> DomainError:
+    """Returns the error for an expectation of a commit that does not hold."""
+    if request.lease is not None and key == (LEASES.name, request.lease.name):
+        return LeaseLost(f"lease {key[1]} was taken by another process", facts={"lease": key[1]})
+    if key in request.inserted:
+        return UniqueViolation(f"{key[0]} {key[1]} exists already", facts={"collection": key[0], "id": key[1]})
+    return conflict(key)
+
+
+def unique_violation(collection: str, id_: str, index: Sequence[str]) -> UniqueViolation:
+    """Returns the error for a document that breaks a unique index."""
+    return UniqueViolation(
+        f"{collection} {id_} has the same {', '.join(index)} as another document",
+        facts={"collection": collection, "id": id_, "index": ",".join(index)},
+    )
 
 
 def _encode_bounded(value: JsonObject, facts: dict[str, str]) -> str:

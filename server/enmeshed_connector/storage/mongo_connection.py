@@ -1,0 +1,110 @@
+"""The connection to a MongoDB-protocol server, through Motor or PyMongo's own asynchronous client.
+
+The durability of architecture decision 4 is set here, once for everything: writes are acknowledged by a majority and
+journaled, reads see what a majority has, from the primary.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Literal
+
+import pymongo
+from motor.motor_asyncio import AsyncIOMotorClient
+from pymongo import monitoring
+from pymongo.errors import (
+    BulkWriteError,
+    ConnectionFailure,
+    DocumentTooLarge,
+    DuplicateKeyError,
+    ExecutionTimeout,
+    PyMongoError,
+    ServerSelectionTimeoutError,
+    WriteConcernError,
+    WTimeoutError,
+)
+
+from ..core.errors import DomainError
+from .errors import InvalidDocument, StorageUnavailable
+
+Driver = Literal["motor", "pymongo"]
+
+# The drivers' own types differ; both give the same methods, which is what this adapter is about.
+Client = Any
+Collection = Any
+
+DUPLICATE_KEY = 11000
+
+_SELECTION_SECONDS = 5
+_SOCKET_SECONDS = 20
+
+
+def connect(uri: str, driver: Driver, listeners: Sequence[monitoring.CommandListener] = ()) -> Client:
+    """Returns a client; connects when it is first used. Belongs to the running event loop.
+
+    Args:
+        uri: The connection string. Its concerns are overridden by ours.
+        driver: Which client.
+        listeners: Told of every command, for tests and diagnosis.
+    """
+    options: dict[str, Any] = {
+        "w": "majority",
+        "journal": True,
+        "readConcernLevel": "majority",
+        "readPreference": "primary",
+        # Retried here, where it is known what may be repeated; standalone servers cannot do it anyway.
+        "retryWrites": False,
+        "serverSelectionTimeoutMS": _SELECTION_SECONDS * 1000,
+        "connectTimeoutMS": _SELECTION_SECONDS * 1000,
+        "socketTimeoutMS": _SOCKET_SECONDS * 1000,
+        "appname": "enmeshed-connector",
+        "event_listeners": list(listeners),
+    }
+    if driver == "motor":
+        return AsyncIOMotorClient(uri, io_loop=asyncio.get_running_loop(), **options)
+    return pymongo.AsyncMongoClient(uri, **options)
+
+
+async def close(client: Client) -> None:
+    """Closes a client of either driver."""
+    result = client.close()
+    if inspect.isawaitable(result):
+        await result
+
+
+def was_never_sent(error: PyMongoError) -> bool:
+    """Returns whether a command certainly did not reach a server."""
+    return isinstance(error, ServerSelectionTimeoutError)
+
+
+def is_transient(error: PyMongoError) -> bool:
+    """Returns whether the server went away or is changing its primary, so that a repeat may succeed."""
+    return isinstance(error, (ConnectionFailure, ExecutionTimeout, WTimeoutError, WriteConcernError))
+
+
+def is_duplicate(error: PyMongoError) -> bool:
+    """Returns whether nothing else went wrong than that documents with these ids exist."""
+    if isinstance(error, BulkWriteError):
+        errors = error.details.get("writeErrors") or []
+        no_concern = not error.details.get("writeConcernErrors")
+        return no_concern and bool(errors) and all(item.get("code") == DUPLICATE_KEY for item in errors)
+    return isinstance(error, DuplicateKeyError)
+
+
+def storage_error(error: PyMongoError) -> DomainError:
+    """Returns what callers see of an error of the driver; without its text, which names hosts and may hold data."""
+    if isinstance(error, DocumentTooLarge):
+        return InvalidDocument("a document is larger than the database takes")
+    return StorageUnavailable(f"the database cannot be used: {type(error).__name__}")
+
+
+@asynccontextmanager
+async def errors_translated() -> AsyncIterator[None]:
+    """Turns errors of the driver into those of the port."""
+    try:
+        yield
+    except PyMongoError as error:
+        raise storage_error(error) from error
