@@ -79,6 +79,10 @@ class HttpAnswer:
 
     def __init__(self, response: httpx.Response) -> None:
         self._response = response
+        # Looked up several times for each call, and each look into httpx's own headers walks through all of them.
+        self._headers = {
+            name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers.raw
+        }
 
     @property
     def status(self) -> int:
@@ -87,8 +91,8 @@ class HttpAnswer:
 
     @property
     def headers(self) -> Mapping[str, str]:
-        """The headers; names in any case."""
-        return self._response.headers
+        """The headers, with names in lower case; of several with one name the last."""
+        return self._headers
 
     async def pieces(self) -> AsyncGenerator[bytes, None]:
         """Yields the body as it comes.
