@@ -64,6 +64,9 @@ export class Connector {
                 "grpc.keepalive_time_ms": 60_000,
                 "grpc.keepalive_timeout_ms": 20_000,
                 "grpc.max_receive_message_length": MAX_MESSAGE_BYTES,
+                // A server that comes back is found soon; the default may wait two minutes.
+                "grpc.initial_reconnect_backoff_ms": 200,
+                "grpc.max_reconnect_backoff_ms": 5_000,
                 ...options.channelOptions,
             },
         );

@@ -98,10 +98,24 @@ const (
 	ErrorReason_ERROR_REASON_IDENTITY_DELETED ErrorReason = 31
 	// FAILED_PRECONDITION. This needs the synchronisation between devices (datawallet), which the settings switch off.
 	ErrorReason_ERROR_REASON_DATAWALLET_DISABLED ErrorReason = 32
-	// UNAVAILABLE. The Backbone does not accept this server's client or device credentials. An operator has to look at it.
+	// FAILED_PRECONDITION. The Backbone does not accept this server's client or device credentials. An operator has to look at it.
 	ErrorReason_ERROR_REASON_BACKBONE_AUTHENTICATION_FAILED ErrorReason = 33
 	// DATA_LOSS. What is stored here cannot be read: damaged, or written by a newer version. An operator has to look at it.
 	ErrorReason_ERROR_REASON_STORED_DATA_UNREADABLE ErrorReason = 34
+	// FAILED_PRECONDITION. This account has no identity, and the settings do not allow to create one. An operator has to look at it.
+	// Official: `error.transport.general.noIdentityFound`.
+	ErrorReason_ERROR_REASON_NO_IDENTITY ErrorReason = 35
+	// PERMISSION_DENIED. The Backbone does not allow this identity to do that with that thing. A repeat fails again. Official:
+	// `error.platform.forbidden`.
+	ErrorReason_ERROR_REASON_BACKBONE_FORBIDDEN ErrorReason = 36
+	// FAILED_PRECONDITION. This device is not an administrator of the identity: it does not hold the key that this needs.
+	ErrorReason_ERROR_REASON_IDENTITY_KEY_MISSING ErrorReason = 37
+	// FAILED_PRECONDITION. Another device has brought the shared data to a version that this Connector does not know. Update the Connector.
+	// Official: `error.transport.datawallet.insufficientSupportedDatawalletVersion`.
+	ErrorReason_ERROR_REASON_DATAWALLET_VERSION_UNSUPPORTED ErrorReason = 38
+	// RESOURCE_EXHAUSTED. This device has sent over a million messages to the peer and needs new keys for that, which it gets by itself
+	// when the Backbone answers. Repeat after a while.
+	ErrorReason_ERROR_REASON_KEY_SLOT_EXHAUSTED ErrorReason = 39
 	// INVALID_ARGUMENT. The content cannot be parsed or breaks a rule of its type; `BadRequest` names the path. Official:
 	// `error.runtime.requestDeserialization`.
 	ErrorReason_ERROR_REASON_CONTENT_INVALID ErrorReason = 50
@@ -113,12 +127,12 @@ const (
 	ErrorReason_ERROR_REASON_REFERENCE_INVALID ErrorReason = 53
 	// INVALID_ARGUMENT. The reference points to another Backbone than this account lives on.
 	ErrorReason_ERROR_REASON_REFERENCE_OF_OTHER_BACKBONE ErrorReason = 54
-	// FAILED_PRECONDITION. The thing is protected and no password came along. Official: `error.transport.noPasswordProvided`.
+	// INVALID_ARGUMENT. The thing is protected and no password came along. Official: `error.transport.noPasswordProvided`.
 	ErrorReason_ERROR_REASON_PASSWORD_REQUIRED ErrorReason = 55
 	// FAILED_PRECONDITION. Too many wrong passwords; the Backbone has locked the token. Official:
 	// `error.platform.token.tooManyFailedPasswordAttempts`.
 	ErrorReason_ERROR_REASON_PASSWORD_ATTEMPTS_EXHAUSTED ErrorReason = 56
-	// PERMISSION_DENIED. The thing is meant for another identity. Official: `error.transport.general.notIntendedForYou`.
+	// FAILED_PRECONDITION. The thing is meant for another identity. Official: `error.transport.general.notIntendedForYou`.
 	ErrorReason_ERROR_REASON_NOT_INTENDED_FOR_YOU ErrorReason = 57
 	// FAILED_PRECONDITION. The token holds something else than is needed. Official: `error.runtime.invalidTokenContent`.
 	ErrorReason_ERROR_REASON_TOKEN_CONTENT_INVALID ErrorReason = 58
@@ -129,7 +143,7 @@ const (
 	// FAILED_PRECONDITION. What came from the peer cannot be decrypted, or its signature does not fit. A repeat fails again. Official:
 	// `error.transport.signatureNotValid`, `error.transport.messages.signatureNotValid` and others.
 	ErrorReason_ERROR_REASON_PEER_DATA_INVALID ErrorReason = 61
-	// PERMISSION_DENIED. Only the owner or maker of the thing may do this. Official: `error.runtime.files.notOwnedByYou` and others.
+	// FAILED_PRECONDITION. Only the owner or maker of the thing may do this. Official: `error.runtime.files.notOwnedByYou` and others.
 	ErrorReason_ERROR_REASON_NOT_OWNED_BY_YOU ErrorReason = 62
 	// UNIMPLEMENTED. This is not supported. Official: `error.runtime.notSupported`.
 	ErrorReason_ERROR_REASON_NOT_SUPPORTED ErrorReason = 63
@@ -206,10 +220,10 @@ const (
 	// FAILED_PRECONDITION. All relationships that the template allows have been made. Official:
 	// `error.platform.validation.relationshipTemplate.maxNumberOfAllocationsExhausted`.
 	ErrorReason_ERROR_REASON_TEMPLATE_ALLOCATIONS_EXHAUSTED ErrorReason = 104
-	// INVALID_ARGUMENT. A token of a personalised template has to be for the same identity. Official:
+	// FAILED_PRECONDITION. A token of a personalised template has to be for the same identity. Official:
 	// `error.runtime.relationshipTemplates.personalizationMustBeInherited`.
 	ErrorReason_ERROR_REASON_PERSONALIZATION_MUST_BE_INHERITED ErrorReason = 105
-	// INVALID_ARGUMENT. A token of a protected template has to have the same protection. Official:
+	// FAILED_PRECONDITION. A token of a protected template has to have the same protection. Official:
 	// `error.runtime.relationshipTemplates.passwordProtectionMustBeInherited`.
 	ErrorReason_ERROR_REASON_PASSWORD_PROTECTION_MUST_BE_INHERITED ErrorReason = 106
 	// FAILED_PRECONDITION. Tokens are made of own templates only. Official:
@@ -355,6 +369,11 @@ var (
 		32:  "ERROR_REASON_DATAWALLET_DISABLED",
 		33:  "ERROR_REASON_BACKBONE_AUTHENTICATION_FAILED",
 		34:  "ERROR_REASON_STORED_DATA_UNREADABLE",
+		35:  "ERROR_REASON_NO_IDENTITY",
+		36:  "ERROR_REASON_BACKBONE_FORBIDDEN",
+		37:  "ERROR_REASON_IDENTITY_KEY_MISSING",
+		38:  "ERROR_REASON_DATAWALLET_VERSION_UNSUPPORTED",
+		39:  "ERROR_REASON_KEY_SLOT_EXHAUSTED",
 		50:  "ERROR_REASON_CONTENT_INVALID",
 		51:  "ERROR_REASON_CONTENT_TYPE_NOT_ALLOWED",
 		52:  "ERROR_REASON_CONTENT_TOO_LARGE",
@@ -477,6 +496,11 @@ var (
 		"ERROR_REASON_DATAWALLET_DISABLED":                       32,
 		"ERROR_REASON_BACKBONE_AUTHENTICATION_FAILED":            33,
 		"ERROR_REASON_STORED_DATA_UNREADABLE":                    34,
+		"ERROR_REASON_NO_IDENTITY":                               35,
+		"ERROR_REASON_BACKBONE_FORBIDDEN":                        36,
+		"ERROR_REASON_IDENTITY_KEY_MISSING":                      37,
+		"ERROR_REASON_DATAWALLET_VERSION_UNSUPPORTED":            38,
+		"ERROR_REASON_KEY_SLOT_EXHAUSTED":                        39,
 		"ERROR_REASON_CONTENT_INVALID":                           50,
 		"ERROR_REASON_CONTENT_TYPE_NOT_ALLOWED":                  51,
 		"ERROR_REASON_CONTENT_TOO_LARGE":                         52,
@@ -596,7 +620,7 @@ var File_enmeshed_connector_v1_error_reason_proto protoreflect.FileDescriptor
 
 const file_enmeshed_connector_v1_error_reason_proto_rawDesc = "" +
 	"\n" +
-	"(enmeshed/connector/v1/error_reason.proto\x12\x15enmeshed.connector.v1*\xed$\n" +
+	"(enmeshed/connector/v1/error_reason.proto\x12\x15enmeshed.connector.v1*\xad&\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12\x19\n" +
 	"\x15ERROR_REASON_INTERNAL\x10\x01\x12!\n" +
@@ -633,7 +657,12 @@ const file_enmeshed_connector_v1_error_reason_proto_rawDesc = "" +
 	"\x1dERROR_REASON_IDENTITY_DELETED\x10\x1f\x12$\n" +
 	" ERROR_REASON_DATAWALLET_DISABLED\x10 \x12/\n" +
 	"+ERROR_REASON_BACKBONE_AUTHENTICATION_FAILED\x10!\x12'\n" +
-	"#ERROR_REASON_STORED_DATA_UNREADABLE\x10\"\x12 \n" +
+	"#ERROR_REASON_STORED_DATA_UNREADABLE\x10\"\x12\x1c\n" +
+	"\x18ERROR_REASON_NO_IDENTITY\x10#\x12#\n" +
+	"\x1fERROR_REASON_BACKBONE_FORBIDDEN\x10$\x12%\n" +
+	"!ERROR_REASON_IDENTITY_KEY_MISSING\x10%\x12/\n" +
+	"+ERROR_REASON_DATAWALLET_VERSION_UNSUPPORTED\x10&\x12#\n" +
+	"\x1fERROR_REASON_KEY_SLOT_EXHAUSTED\x10'\x12 \n" +
 	"\x1cERROR_REASON_CONTENT_INVALID\x102\x12)\n" +
 	"%ERROR_REASON_CONTENT_TYPE_NOT_ALLOWED\x103\x12\"\n" +
 	"\x1eERROR_REASON_CONTENT_TOO_LARGE\x104\x12\"\n" +
