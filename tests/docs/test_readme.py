@@ -41,7 +41,7 @@ async def run(*command: str, port: int, text: str) -> str:
     return output.decode()
 
 
-async def test_the_walk_delivers_a_mail_with_a_file_and_the_python_example_another(port: int):
+async def test_the_walk_delivers_a_mail_with_a_file_and_the_python_example_another(port: int) -> None:
     walked = (await run("bash", "-e", "-u", "-o", "pipefail", "-s", port=port, text=block("walk"))).splitlines()
     assert re.fullmatch(r"did:e:localhost:dids:[0-9a-f]{22}", walked[0])
     assert walked[1].startswith("REL")

@@ -133,7 +133,7 @@ class ApiKeyStore:
         async def work(uow: UnitOfWork) -> ApiKey:
             document = await uow.get(API_KEYS, id_or_name) or await uow.find_one(API_KEYS, {"name": id_or_name})
             if document is None:
-                raise NotFound("there is no such API key", facts={"id": id_or_name[:100]})
+                raise NotFound(f"there is no API key {id_or_name!r}", facts={"id": id_or_name[:100]})
             if document.get("revokedAt") is None:
                 document = document | {"revokedAt": format_date(self._clock.now())}
                 uow.replace(API_KEYS, document)

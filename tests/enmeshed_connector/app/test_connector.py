@@ -21,7 +21,9 @@ async def running(tmp_path: Path) -> AsyncIterator[RunningConnector]:
         yield connector
 
 
-def mail(*recipients: str, subject: str = "Hello", key: str = "", attachments: tuple[str, ...] = ()):
+def mail(
+    *recipients: str, subject: str = "Hello", key: str = "", attachments: tuple[str, ...] = ()
+) -> messages_pb.SendMessageRequest:
     return json_format.ParseDict(
         {
             "recipients": list(recipients),
@@ -33,7 +35,7 @@ def mail(*recipients: str, subject: str = "Hello", key: str = "", attachments: t
     )
 
 
-async def test_a_mail_with_a_file_arrives_and_is_downloaded_byte_for_byte(running: RunningConnector):
+async def test_a_mail_with_a_file_arrives_and_is_downloaded_byte_for_byte(running: RunningConnector) -> None:
     content = os.urandom(700_000)
     async with running.client("alice") as alice, running.client("bob") as bob:
         file = await upload(alice, content, files_pb.UploadMetadata(filename="a.bin", size_bytes=len(content)))
@@ -48,7 +50,7 @@ async def test_a_mail_with_a_file_arrives_and_is_downloaded_byte_for_byte(runnin
     assert fetched.content == content
 
 
-async def test_the_same_key_sends_once_and_gives_the_same_answer(running: RunningConnector):
+async def test_the_same_key_sends_once_and_gives_the_same_answer(running: RunningConnector) -> None:
     async with running.client("alice") as alice:
         key = alice.idempotency_key()
         request = mail(running.accounts["bob"], key=key)
@@ -62,7 +64,7 @@ async def test_the_same_key_sends_once_and_gives_the_same_answer(running: Runnin
     assert caught.value.reason == "IDEMPOTENCY_KEY_REUSED"
 
 
-async def test_everything_is_there_again_after_a_restart(tmp_path: Path):
+async def test_everything_is_there_again_after_a_restart(tmp_path: Path) -> None:
     async with running_connector(tmp_path, is_related=True) as first:
         addresses = first.accounts
         async with first.client("alice") as alice:
@@ -88,7 +90,7 @@ async def test_everything_is_there_again_after_a_restart(tmp_path: Path):
 )
 async def test_a_wrong_message_is_refused_with_the_reason(
     running: RunningConnector, change: dict[str, object], code: grpc.StatusCode, reason: str
-):
+) -> None:
     bob = running.accounts["bob"]
     members = {"recipients": [bob], "content": {"mail": {"to": [bob], "subject": "s", "body": "b"}}, **change}
     request = json_format.ParseDict(
@@ -100,7 +102,7 @@ async def test_a_wrong_message_is_refused_with_the_reason(
     assert (caught.value.code, caught.value.reason) == (code, reason)
 
 
-async def test_mails_to_strangers_are_refused_and_name_them(running: RunningConnector):
+async def test_mails_to_strangers_are_refused_and_name_them(running: RunningConnector) -> None:
     stranger = running.accounts["alice"]
     async with running.client("alice") as alice:
         with pytest.raises(ConnectorError) as caught:
@@ -109,7 +111,7 @@ async def test_mails_to_strangers_are_refused_and_name_them(running: RunningConn
     assert caught.value.facts["recipients"] == stranger
 
 
-async def test_lists_page_through_everything_once(running: RunningConnector):
+async def test_lists_page_through_everything_once(running: RunningConnector) -> None:
     async with running.client("alice") as alice:
         for number in range(7):
             await alice.call(alice.messages.SendMessage, mail(running.accounts["bob"], subject=str(number)))
@@ -122,10 +124,10 @@ async def test_lists_page_through_everything_once(running: RunningConnector):
     assert subjects == ["6", "5", "4", "3", "2", "1", "0"]
 
 
-async def test_an_upload_that_does_not_arrive_whole_leaves_nothing(running: RunningConnector):
+async def test_an_upload_that_does_not_arrive_whole_leaves_nothing(running: RunningConnector) -> None:
     async with running.client("alice") as alice:
 
-        async def frames(*chunks: bytes, size: int, digest: bytes | None):
+        async def frames(*chunks: bytes, size: int, digest: bytes | None) -> AsyncIterator[files_pb.UploadFileRequest]:
             yield files_pb.UploadFileRequest(metadata=files_pb.UploadMetadata(filename="a", size_bytes=size))
             for chunk in chunks:
                 yield files_pb.UploadFileRequest(chunk=chunk)

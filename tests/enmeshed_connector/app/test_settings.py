@@ -8,13 +8,13 @@ from enmeshed_connector.app.settings_sample import sample
 ROOT = Path(__file__).parents[3]
 
 
-def test_defaults_host_one_account_on_loopback():
+def test_defaults_host_one_account_on_loopback() -> None:
     settings = load_settings(file=None, environment={})
     assert settings.server.host == "127.0.0.1"
     assert list(settings.accounts) == ["default"]
 
 
-def test_flags_win_over_the_environment_and_the_environment_over_the_file(tmp_path: Path):
+def test_flags_win_over_the_environment_and_the_environment_over_the_file(tmp_path: Path) -> None:
     file = tmp_path / "settings.toml"
     file.write_text("[server]\nport = 1\nhost = '127.0.0.2'\n[log]\nlevel = 'debug'\n")
     settings = load_settings(
@@ -25,7 +25,7 @@ def test_flags_win_over_the_environment_and_the_environment_over_the_file(tmp_pa
     assert (settings.server.port, settings.server.host, settings.log.level) == (3, "127.0.0.3", "debug")
 
 
-def test_the_environment_names_the_file(tmp_path: Path):
+def test_the_environment_names_the_file(tmp_path: Path) -> None:
     file = tmp_path / "settings.toml"
     file.write_text("[accounts.alice]\n[accounts.bob]\ndatawallet = true\n")
     settings = load_settings(file=None, environment={"ENMESHED_CONFIG": str(file)})
@@ -33,14 +33,14 @@ def test_the_environment_names_the_file(tmp_path: Path):
     assert not settings.accounts["alice"].datawallet
 
 
-def test_a_secret_is_read_from_a_file_without_its_line_end(tmp_path: Path):
+def test_a_secret_is_read_from_a_file_without_its_line_end(tmp_path: Path) -> None:
     secret = tmp_path / "secret"
     secret.write_text("hush\n")
     settings = load_settings(file=None, environment={"ENMESHED_BACKBONE__CLIENT_SECRET_FILE": str(secret)})
     assert settings.backbone.client_secret.get_secret_value() == "hush"
 
 
-def test_an_option_whose_name_ends_in_file_is_not_read_as_one(tmp_path: Path):
+def test_an_option_whose_name_ends_in_file_is_not_read_as_one(tmp_path: Path) -> None:
     settings = load_settings(file=None, environment={"ENMESHED_API_KEYS__BOOTSTRAP_FILE": "/run/keys"})
     assert settings.api_keys.bootstrap_file == Path("/run/keys")
 
@@ -61,7 +61,7 @@ def test_an_option_whose_name_ends_in_file_is_not_read_as_one(tmp_path: Path):
         ({"ENMESHED_ACCOUNTS__A B__DATAWALLET": "true"}, "accounts"),
     ],
 )
-def test_a_wrong_setting_is_named(environment: dict[str, str], field: str):
+def test_a_wrong_setting_is_named(environment: dict[str, str], field: str) -> None:
     with pytest.raises(SettingsInvalid) as caught:
         load_settings(file=None, environment=environment)
     assert [violation.field for violation in caught.value.violations] == [field]
@@ -75,12 +75,12 @@ def test_a_wrong_setting_is_named(environment: dict[str, str], field: str):
         {"ENMESHED_CONFIG": "/nonexistent"},
     ],
 )
-def test_a_source_that_cannot_be_read_is_named(environment: dict[str, str]):
+def test_a_source_that_cannot_be_read_is_named(environment: dict[str, str]) -> None:
     with pytest.raises(SettingsInvalid, match=r"nonexistent|CLIENT_SECRET"):
         load_settings(file=None, environment=environment)
 
 
-def test_secrets_do_not_show():
+def test_secrets_do_not_show() -> None:
     environment = {
         "ENMESHED_BACKBONE__CLIENT_SECRET": "hush",
         "ENMESHED_DATABASE__CONNECTION_STRING": "mongodb://u:hush@h",
@@ -90,17 +90,17 @@ def test_secrets_do_not_show():
     assert "hush" not in repr(settings)
 
 
-def test_a_wrong_secret_is_not_echoed():
+def test_a_wrong_secret_is_not_echoed() -> None:
     with pytest.raises(SettingsInvalid) as caught:
         load_settings(file=None, environment={"ENMESHED_BACKBONE__CLIENT_SECRET__X": "hush"})
     assert "hush" not in str(caught.value)
 
 
-def test_the_sample_loads_and_gives_the_defaults(tmp_path: Path):
+def test_the_sample_loads_and_gives_the_defaults(tmp_path: Path) -> None:
     file = tmp_path / "sample.toml"
     file.write_text(sample())
     assert load_settings(file=file, environment={}) == load_settings(file=None, environment={})
 
 
-def test_the_committed_sample_is_current():
+def test_the_committed_sample_is_current() -> None:
     assert (ROOT / "docs" / "settings.sample.toml").read_text() == sample()

@@ -1,0 +1,110 @@
+"""The command line as people and containers use it: as a process."""
+
+import asyncio
+import json
+import os
+import socket
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.connector import running_connector
+
+COMMAND = Path(sys.executable).parent / "enmeshed-connector"
+
+
+async def run(*arguments: str, folder: Path, environment: dict[str, str] | None = None) -> tuple[int, str, str]:
+    process = await asyncio.create_subprocess_exec(
+        COMMAND,
+        *arguments,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env={**os.environ, "ENMESHED_DATABASE__FOLDER": str(folder), "COLUMNS": "200", **(environment or {})},
+    )
+    out, err = await process.communicate()
+    assert process.returncode is not None
+    return process.returncode, out.decode(), err.decode()
+
+
+async def test_keys_are_made_listed_and_revoked(tmp_path: Path) -> None:
+    code, secret, _ = await run("keys", "create", "erp", "--scope", "messages:*", folder=tmp_path)
+    assert code == 0
+    assert secret.startswith("emc_")
+    code, listed, _ = await run("keys", "list", "--json", folder=tmp_path)
+    (key,) = json.loads(listed)
+    assert (key["name"], key["scopes"], key["revoked_at"]) == ("erp", ["messages:*"], None)
+    assert secret.strip() not in listed
+    code, _, _ = await run("keys", "revoke", "erp", folder=tmp_path)
+    assert code == 0
+    _, listed, _ = await run("keys", "list", "--json", folder=tmp_path)
+    assert json.loads(listed)[0]["revoked_at"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "text"),
+    [
+        (("keys", "create", "erp", "--scope", "nothing:read"), 1, "scopes[0]"),
+        (("keys", "revoke", "nobody"), 1, "nobody"),
+        (("config", "check", "--set", "server.port=x"), 2, "server.port"),
+        (("config", "check", "--set", "server.port"), 2, "NAME=VALUE"),
+        (("config", "check", "-c", "/nonexistent"), 2, "/nonexistent"),
+        (("demo", "--store", "oracle"), 2, "sqlite or mongodb"),
+        (("health", "-t", "localhost:1", "--timeout", "1"), 1, ""),
+        (("identity", "-t", "localhost:1"), 1, "UNAVAILABLE"),
+        (("serve", "--set", "server.host=0.0.0.0", "--set", "server.port=0"), 1, "API key"),
+        (("serve", "--set", "backbone.base_url=http://backbone.example.com"), 2, "base_url"),
+    ],
+)
+async def test_what_is_wrong_is_said_in_a_line(
+    tmp_path: Path, arguments: tuple[str, ...], code: int, text: str
+) -> None:
+    actual, _, err = await run(*arguments, folder=tmp_path)
+    assert actual == code, err
+    assert text in err
+    assert "Traceback" not in err
+
+
+async def test_a_port_in_use_is_an_error_at_once(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        code, _, err = await run("serve", "--set", f"server.port={port}", folder=tmp_path)
+    assert code == 1
+    assert str(port) in err
+
+
+async def test_settings_are_shown_without_secrets(tmp_path: Path) -> None:
+    hush = {"ENMESHED_BACKBONE__CLIENT_SECRET": "hush"}
+    code, shown, _ = await run("config", "check", "--json", folder=tmp_path, environment=hush)
+    assert code == 0
+    assert json.loads(shown)["database"]["folder"] == str(tmp_path)
+    assert "hush" not in shown
+
+
+async def test_a_running_connector_is_asked(tmp_path: Path) -> None:
+    async with running_connector(tmp_path / "connector", is_related=True) as running:
+        key = {"ENMESHED_API_KEY": running.api_key}
+        where = ("-t", running.target)
+        code, shown, _ = await run("identity", *where, "-a", "bob", "--json", folder=tmp_path, environment=key)
+        assert code == 0
+        assert json.loads(shown)["address"] == running.accounts["bob"]
+        code, shown, _ = await run("health", *where, folder=tmp_path)
+        assert (code, shown) == (0, "SERVING\n")
+        tail = ("events", "tail", *where, "-a", "bob", "--from-beginning", "-n", "2", "--json", "transport.*")
+        code, shown, _ = await run(*tail, folder=tmp_path, environment=key)
+        assert code == 0
+        assert [json.loads(line)["type"] for line in shown.splitlines()] == [
+            "transport.peerRelationshipTemplateLoaded",
+            "transport.relationshipChanged",
+        ]
+        code, _, err = await run("identity", *where, "-a", "bob", folder=tmp_path)
+        assert code == 1
+        assert "CREDENTIAL_MISSING" in err
+
+
+async def test_the_demo_does_the_main_job(tmp_path: Path) -> None:
+    code, told, err = await run("demo", "--file-bytes", "300000", folder=tmp_path)
+    assert code == 0, err
+    assert "not a byte is different" in told
