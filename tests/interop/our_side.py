@@ -15,6 +15,7 @@ from enmeshed_connector.transport import relationship_operations as steps
 from enmeshed_connector.transport.account import TransportAccount
 from enmeshed_connector.transport.relationship_operations import Step
 from enmeshed_connector.transport.sync_modes import SyncMode
+from tests.interop.steps import Addressee
 
 FAR_FUTURE = datetime(2099, 1, 1, tzinfo=UTC)
 
@@ -110,7 +111,7 @@ class OurSide:
         """Returns a relationship."""
         return await self.does.relationships.get(relationship_id)
 
-    async def send_mail(self, *recipients: Any, body: str, attachments: Sequence[str] = ()) -> Json:
+    async def send_mail(self, *recipients: Addressee, body: str, attachments: Sequence[str] = ()) -> Json:
         """Sends a mail to peers of both kinds and returns the message."""
         addresses = [recipient.address for recipient in recipients]
         mail = {"@type": "Mail", "to": addresses, "subject": "Test", "body": body}

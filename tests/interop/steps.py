@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
 from tests.interop.official_peer.official_peer import OfficialPeer
 
 FAR_FUTURE = "2099-01-01T00:00:00.000Z"
 
 Json = Any  # What the official runtime takes and gives.
+
+
+class Addressee(Protocol):
+    """Somebody to whom messages can be sent."""
+
+    @property
+    def address(self) -> str:
+        """The address of the identity."""
 
 
 async def offer(owner: OfficialPeer, content: Json = None, **limits: Json) -> Json:
@@ -82,7 +90,7 @@ def reasons(relationship: Json) -> list[str]:
 
 
 async def send_mail(
-    sender: OfficialPeer, *recipients: OfficialPeer, body: str, attachments: list[str] | None = None
+    sender: OfficialPeer, *recipients: Addressee, body: str, attachments: list[str] | None = None
 ) -> Json:
     """Sends a mail and returns the message."""
     addresses = [recipient.address for recipient in recipients]

@@ -82,7 +82,7 @@ def about(identifier: str) -> Any:
 async def assert_messages_flow(ours: OurSide, official: OfficialPeer) -> None:
     sent = await ours.send_mail(official, body="From us.")
     assert (await receive(official, sent["id"]))["content"]["body"] == "From us."
-    reply = await send_mail(official, ours, body="To us.")  # type: ignore[arg-type]  # Only the address is used.
+    reply = await send_mail(official, ours, body="To us.")
     assert (await ours.receive(reply["id"]))["content"]["body"] == "To us."
 
 
@@ -203,7 +203,7 @@ async def test_our_acceptance_and_a_first_message_arrive_with_one_sync(ours: Our
 async def test_an_acceptance_and_a_first_message_reach_us_with_one_sync(ours: OurSide, official: OfficialPeer) -> None:
     relationship_id = await asked_by_us(ours, official)
     await change(official, "acceptRelationship", relationship_id)
-    sent = await send_mail(official, ours, body="Welcome.")  # type: ignore[arg-type]
+    sent = await send_mail(official, ours, body="Welcome.")
 
     received = await ours.receive(sent["id"])
 
