@@ -11,6 +11,7 @@ from typing import Any, Protocol, TypeVar
 from enmeshed_connector.core.canonical_json import Json, JsonObject, dumps, loads_object
 from enmeshed_connector.core.encodings import from_utf8, to_utf8
 from enmeshed_connector.core.ids import SECRET_CONTAINER, IdMaker
+from enmeshed_connector.crypto.stored_secrets import SecretContainer
 from enmeshed_connector.crypto.symmetric import Cipher, SecretKey, decrypt, encrypt
 from enmeshed_connector.transport.errors import WrongSecretType
 from enmeshed_connector.transport.objects import Document
@@ -58,19 +59,15 @@ def seal_container(
         nonce: The number the key was derived with; None for device secrets.
     """
     plain = dict(secret) if isinstance(secret, Mapping) else secret.to_json()
-    container: Document = {
-        "@type": "SecretContainerCipher",
-        "active": True,
-        "cipher": encrypt(key, to_utf8(dumps(plain)), random=random).to_json(verbose=False),
-        "createdAt": now,
-        "description": "",
-        "id": ids.new(SECRET_CONTAINER),
-        "name": name,
-    }
-    if nonce is not None:
-        container["nonce"] = nonce
-    container["validFrom"] = now
-    return container
+    return SecretContainer(
+        ids.new(SECRET_CONTAINER),
+        name,
+        encrypt(key, to_utf8(dumps(plain)), random=random),
+        created_at=now,
+        valid_from=now,
+        description="",
+        nonce=nonce,
+    ).to_json()
 
 
 def open_container(key: SecretKey, container: Mapping[str, Any]) -> JsonObject:

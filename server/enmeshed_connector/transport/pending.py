@@ -34,7 +34,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
-from enmeshed_connector.backbone.errors import AnswerLost, BackboneError
+import structlog
+
+from enmeshed_connector.backbone.errors import AnswerLost, BackboneError, BackboneRejected
 from enmeshed_connector.core.canonical_json import Json
 from enmeshed_connector.core.clock import Clock
 from enmeshed_connector.core.dates import format_date, parse_date
@@ -163,6 +165,7 @@ class Outbox:
         self._clock = clock
         self._settle_after = settle_after
         self._worker = worker
+        self._logger = structlog.get_logger(__name__).bind(store=store.name)
         self._operations: dict[str, Operation] = {}
         self._running: set[str] = set()
         # When an attempt was made, or an attempt of another process was first seen; by the monotonic clock.
@@ -290,7 +293,7 @@ class Outbox:
             self._running.add(pending.id)
             try:
                 self._attempted.setdefault(pending.id, self._clock.monotonic())
-                match await operation.resolve(pending):
+                match await self._resolve(operation, pending):
                     case Done(answer):
                         await self._complete(operation, pending, answer, cause)
                     case NotDone() if self._is_settled(pending):
@@ -305,7 +308,7 @@ class Outbox:
         self._running.add(pending.id)
         try:
             self._attempted.setdefault(pending.id, self._clock.monotonic())
-            match await operation.resolve(pending):
+            match await self._resolve(operation, pending):
                 case Done(answer):
                     return await self._complete(operation, pending, answer, LOCAL_CAUSE)
                 case NotDone() if operation.is_repeatable or self._is_settled(pending):
@@ -335,6 +338,16 @@ class Outbox:
             assert isinstance(resolution, Done)
             answer = resolution.answer
         return await self._complete(operation, pending, answer, cause)
+
+    async def _resolve(self, operation: Operation, pending: PendingOperation) -> Resolution:
+        try:
+            return await operation.resolve(pending)
+        except BackboneRejected as error:
+            # One request that the Backbone will not talk about must not keep the others from being settled.
+            self._logger.warning(
+                "the outcome of a request cannot be found out", operation=pending.kind, error_code=error.reason
+            )
+            return Unclear()
 
     async def _resolve_quietly(self, operation: Operation, pending: PendingOperation) -> Resolution:
         try:

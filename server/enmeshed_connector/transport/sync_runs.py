@@ -27,6 +27,7 @@ from enmeshed_connector.backbone.endpoints.sync_runs import (
 from enmeshed_connector.backbone.endpoints.sync_runs import SyncRuns as SyncRunCalls
 from enmeshed_connector.backbone.errors import BackboneError, BackboneRejected, RecordNotFound
 from enmeshed_connector.core.ids import SyncRunId
+from enmeshed_connector.storage import UniqueViolation
 from enmeshed_connector.transport.context import AccountContext
 from enmeshed_connector.transport.datawallet import Datawallet
 from enmeshed_connector.transport.errors import DatawalletVersionTooHigh, SyncRunningElsewhere
@@ -196,7 +197,11 @@ class RunEngine:
     ) -> dict[str, str]:
         """Makes the consequences of a batch durable; returns the codes of the events that had to be set aside."""
         try:
-            changed = await self._commit_batch(record, batch)
+            try:
+                changed = await self._commit_batch(record, batch)
+            except UniqueViolation:
+                # Something it creates was made by a call at the same moment; the second time it is found.
+                changed = await self._commit_batch(record, batch)
         except Exception as error:
             if is_transient(error):
                 raise

@@ -250,6 +250,28 @@ async def test_what_never_happened_is_withdrawn_once_that_is_certain(network: Ne
     assert await request(party, operation) == {"id": "one", "answer": "answer"}
 
 
+async def test_a_request_that_the_backbone_will_not_talk_about_does_not_keep_others_from_being_settled(
+    network: Network,
+) -> None:
+    party, operation = await start(network)
+    operation.answers = [LOST]
+    operation.resolve = _refuse  # type: ignore[method-assign]
+    with pytest.raises(OutcomeUnknown):
+        await request(party, operation)
+    other = Repeatable()
+    party.account.context.outbox.register(other)
+    other.answers = [LOST]
+    with pytest.raises(OutcomeUnknown):
+        await request(party, other, Ticket("another", "digest"))
+    network.clock.advance(timedelta(minutes=3))
+
+    await party.account.context.outbox.settle()
+
+    assert other.withdrawn == 1
+    with pytest.raises(OutcomeUnknown):
+        await request(party, operation)
+
+
 async def test_after_a_restart_absence_counts_from_the_restart(network: Network) -> None:
     party, operation = await start(network)
     operation.answers, operation.resolution = [LOST], NotDone()
@@ -300,6 +322,10 @@ async def test_an_event_that_names_the_outcome_completes_the_request(network: Ne
     assert await party.account.context.commits.run(hear) is None
     assert await request(party, operation) == {"id": "one", "answer": "heard"}
     assert len(await party.events("test.done")) == 1
+
+
+async def _refuse(pending: PendingOperation) -> Resolution:
+    raise REFUSED
 
 
 def _each(outcomes: Any) -> Any:
