@@ -8,17 +8,18 @@ import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from enmeshed_backbone.server import BackboneServer
-from enmeshed_backbone.settings import Settings as BackboneOptions
-from enmeshed_connector.app.connector import Connector
 from enmeshed_connector.app.logs import configure_logs
 from enmeshed_connector.app.settings import LogSettings, Settings, load_settings
 from enmeshed_connector.cli.loop import run, until_stopped
 from enmeshed_connector.cli.output import print_line
+
+if TYPE_CHECKING:
+    from enmeshed_backbone.server import BackboneServer
+    from enmeshed_connector.app.connector import Connector
 
 
 class Level(enum.Enum):
@@ -84,6 +85,11 @@ async def playground(
         backbone_port: Where the Backbone listens; likewise.
         overrides: Further settings of the Connector, by dotted names.
     """
+    # These take a second to import, which other commands need not wait for.
+    from enmeshed_backbone.server import BackboneServer
+    from enmeshed_backbone.settings import Settings as BackboneOptions
+    from enmeshed_connector.app.connector import Connector
+
     with contextlib.ExitStack() as stack:
         folder = data or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="enmeshed-dev-")))
         folder.mkdir(parents=True, exist_ok=True)

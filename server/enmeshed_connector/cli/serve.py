@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from enmeshed_connector.app.connector import Connector
 from enmeshed_connector.app.logs import configure_logs
 from enmeshed_connector.app.settings import Settings
 from enmeshed_connector.cli.loop import run, until_stopped
@@ -17,5 +16,8 @@ def serve(config: ConfigOption = None, assignments: SetOption = None) -> None:
 
 
 async def _serve(settings: Settings) -> None:
+    # Takes a second to import, which other commands need not wait for.
+    from enmeshed_connector.app.connector import Connector
+
     async with Connector(settings):
         await until_stopped()
