@@ -114,5 +114,7 @@ backbone: $(STAMP) ## Starts the embedded development Backbone on http://localho
 run: $(STAMP) ## Starts a development Connector with two identities, alice and bob, and an embedded Backbone.
 	$(BIN)/enmeshed-connector dev
 
-demo: $(STAMP) ## Sends a mail with a file between two identities through the public interface (STORE=sqlite|mongodb).
-	$(BIN)/enmeshed-connector demo --store $(STORE)
+demo: $(STAMP) ## Sends a mail with a file between two identities through the public interface (STORE=sqlite|mongodb; MONGODB_URI names a server of yours).
+	@if [ "$(STORE)" = mongodb ] && [ -z "$$MONGODB_URI" ]; then \
+	  $(BIN)/python -m tests.support.mongodb -- $(BIN)/enmeshed-connector demo --store mongodb; \
+	else $(BIN)/enmeshed-connector demo --store $(STORE); fi

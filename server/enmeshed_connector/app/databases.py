@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from enmeshed_connector.app.settings import DatabaseSettings
+from enmeshed_connector.app.settings import DatabaseSettings, SettingsInvalid
 from enmeshed_connector.core.clock import Clock
 from enmeshed_connector.storage import Databases
 from enmeshed_connector.storage.sqlite import SqliteDatabases
@@ -15,4 +15,11 @@ def make_databases(settings: DatabaseSettings, *, clock: Clock) -> Databases:
         settings: Which driver, and where.
         clock: Tells time.
     """
-    return SqliteDatabases(settings.folder, clock=clock)
+    if settings.driver == "sqlite":
+        return SqliteDatabases(settings.folder, clock=clock)
+    if settings.connection_string is None:
+        raise SettingsInvalid(f"driver {settings.driver} needs connection_string")
+    # Importing the drivers takes a while that the embedded default need not spend.
+    from enmeshed_connector.storage.mongo import MongoDatabases
+
+    return MongoDatabases(settings.connection_string.get_secret_value(), driver=settings.driver, clock=clock)

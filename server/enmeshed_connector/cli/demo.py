@@ -23,11 +23,13 @@ from enmeshed.connector.v1 import messages_service_pb2 as messages_pb
 from enmeshed.connector.v1 import relationship_templates_service_pb2 as templates_pb
 from enmeshed.connector.v1 import relationships_service_pb2 as relationships_pb
 from enmeshed_client import Connector, download, upload
+from enmeshed_connector.app.databases import make_databases
 from enmeshed_connector.app.logs import configure_logs
-from enmeshed_connector.app.settings import LogSettings
-from enmeshed_connector.cli.dev import playground
+from enmeshed_connector.app.settings import LogSettings, load_settings
+from enmeshed_connector.cli.dev import ACCOUNTS, playground
 from enmeshed_connector.cli.loop import run
 from enmeshed_connector.cli.output import print_line
+from enmeshed_connector.core.clock import SystemClock
 
 T = TypeVar("T")
 
@@ -64,33 +66,50 @@ def demo(
     if store == "mongodb" and not mongodb_uri:
         raise typer.BadParameter("needs --mongodb-uri mongodb://…", param_hint="--store mongodb")
     configure_logs(LogSettings(level="error"))
+    # Unique names, for a server that other things may lie on; they are gone at the end.
+    suffix = os.urandom(4).hex()
+    names = [f"{name}-{suffix}" for name in ACCOUNTS] if store == "mongodb" else list(ACCOUNTS)
     overrides = {}
     if store == "mongodb":
-        suffix = os.urandom(4).hex()
         overrides = {
             "database.driver": "motor",
             "database.connection_string": str(mongodb_uri),
             "database.server_database": f"demo-{suffix}",
         }
     try:
-        run(_demo(store, overrides, file_bytes))
+        run(_demo(store, names, overrides, file_bytes))
     except DemoFailed as problem:
         sys.stderr.write(f"FAILED: {problem}\n")
         sys.exit(1)
 
 
-async def _demo(store: str, overrides: dict[str, str], file_bytes: int) -> None:
+async def _demo(store: str, names: list[str], overrides: dict[str, str], file_bytes: int) -> None:
     story = _Story()
     print_line(f"Two identities, one Connector, an embedded Backbone, on {store}:")
-    async with playground(overrides=overrides) as (server, _backbone):
-        with story.step("both identities are registered and ready"):
-            await server.wait_until_ready()
-        target = f"localhost:{server.port}"
-        async with Connector(target, account="alice") as alice, Connector(target, account="bob") as bob:
-            await _tell(story, alice, bob, file_bytes)
+    try:
+        async with playground(accounts=names, overrides=overrides) as (server, _backbone):
+            with story.step("both identities are registered and ready"):
+                await server.wait_until_ready()
+            target = f"localhost:{server.port}"
+            async with Connector(target, account=names[0]) as alice, Connector(target, account=names[1]) as bob:
+                await _tell(story, alice, bob, file_bytes)
+    finally:
+        if store == "mongodb":
+            await _drop(names, overrides)
     print_line(
         f"Done in {time.perf_counter() - story.began:.1f} s: delivered, downloaded, and not a byte is different."
     )
+
+
+async def _drop(names: list[str], overrides: dict[str, str]) -> None:
+    """Removes what the demo left on a server that stays."""
+    settings = load_settings(file=None, environment={}, flags=overrides)
+    databases = make_databases(settings.database, clock=SystemClock())
+    try:
+        for name in (*(f"acc-{name}" for name in names), settings.database.server_database):
+            await databases.drop(name)
+    finally:
+        await databases.close()
 
 
 async def _tell(story: _Story, alice: Connector, bob: Connector, file_bytes: int) -> None:

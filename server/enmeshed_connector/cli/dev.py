@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import enum
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -75,6 +75,7 @@ async def playground(
     data: Path | None = None,
     port: int = 0,
     backbone_port: int = 0,
+    accounts: Sequence[str] = ACCOUNTS,
     overrides: dict[str, str] | None = None,
 ) -> AsyncIterator[tuple[Connector, BackboneServer]]:
     """Runs an embedded Backbone and a Connector with two accounts for the length of a block.
@@ -83,6 +84,7 @@ async def playground(
         data: Where both keep their data; a folder that is gone afterwards when None.
         port: Where the Connector listens; 0 takes a free port.
         backbone_port: Where the Backbone listens; likewise.
+        accounts: Their names.
         overrides: Further settings of the Connector, by dotted names.
     """
     # These take a second to import, which other commands need not wait for.
@@ -99,17 +101,17 @@ async def playground(
             data=str(folder / "backbone.sqlite") if data else ":memory:",
         )
         async with BackboneServer(options) as backbone:
-            settings = _settings(backbone.base_url, folder, port, overrides or {})
+            settings = _settings(backbone.base_url, folder, port, accounts, overrides or {})
             async with Connector(settings, environment={}) as connector:
                 yield connector, backbone
 
 
-def _settings(base_url: str, folder: Path, port: int, overrides: dict[str, str]) -> Settings:
+def _settings(base_url: str, folder: Path, port: int, accounts: Sequence[str], overrides: dict[str, str]) -> Settings:
     flags = {
         "server.port": str(port),
         "backbone.base_url": base_url,
         "database.folder": str(folder / "connector"),
-        **{f"accounts.{name}.create_identity": "true" for name in ACCOUNTS},
+        **{f"accounts.{name}.create_identity": "true" for name in accounts},
         **overrides,
     }
     return load_settings(file=None, environment={}, flags=flags)
