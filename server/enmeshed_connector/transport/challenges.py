@@ -125,7 +125,7 @@ class ChallengeController:
             return ChallengeValidity(False)
         relationship = await self._context.store.find_one(RELATIONSHIPS, {"peer.address": creator, "status": "Active"})
         if relationship is None:
-            raise RecordMissing("active relationship to", creator)
+            raise RecordMissing("active relationship to", creator, official_code="error.transport.recordNotFound")
         try:
             await self._verify(challenge_type, relationship, to_utf8(text), signature)
         except SignatureInvalid:

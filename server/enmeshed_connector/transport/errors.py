@@ -22,10 +22,11 @@ class RecordMissing(NotFound):
     """There is no such object in this account."""
 
     reason, code = "NOT_FOUND", Code.NOT_FOUND
-    default_official_code = "error.transport.recordNotFound"
 
-    def __init__(self, kind: str, identifier: str) -> None:
-        super().__init__(f"There is no {kind} {identifier}.", facts={"kind": kind, "id": identifier})
+    def __init__(self, kind: str, identifier: str, *, official_code: str | None = None) -> None:
+        super().__init__(
+            f"There is no {kind} {identifier}.", official_code=official_code, facts={"kind": kind, "id": identifier}
+        )
 
 
 class SignatureNotValid(FailedPrecondition):
@@ -60,7 +61,7 @@ class NotSupported(FailedPrecondition):
     """The network has no such operation."""
 
     reason, code = "NOT_SUPPORTED", Code.UNIMPLEMENTED
-    default_official_code = "error.transport.notSupported"
+    default_official_code = "error.runtime.notSupported"
 
 
 class NoIdentityFound(FailedPrecondition):
