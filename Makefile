@@ -35,11 +35,11 @@ install: $(STAMP) ## Installs the Connector alone, without tools, into PREFIX=fo
 	$(BIN)/uv pip install --quiet --python $(PREFIX) --constraint requirements.lock --build-constraint requirements.lock ./clients/python .
 
 clean: ## Removes the virtual environment, caches and everything built.
-	rm -rf $(VENV) $(CACHE) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache $(PEER)/node_modules
+	rm -rf $(VENV) $(CACHE) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache $(PEER)/node_modules clients/typescript/node_modules clients/typescript/dist
 
 # ---- checks ----
 
-SOURCES := server tests clients/python
+SOURCES := server tests clients/python clients/generate.py protos/generate.py
 
 .PHONY: check format lint types imports proto proto-check proto-lint docker-lint unit
 check: lint types imports proto-lint proto-check docker-lint unit ## Everything that must pass before a commit: lint, types, contracts, protos, unit and contract tests.
@@ -53,7 +53,7 @@ lint: $(STAMP) ## Checks format and lint (ruff).
 	$(BIN)/ruff check $(SOURCES)
 
 types: $(STAMP) ## Checks types (mypy, strict).
-	$(BIN)/mypy server clients/python tests
+	$(BIN)/mypy server clients/python clients/generate.py protos/generate.py tests
 
 imports: $(STAMP) ## Checks that rooms import only from rooms below them (import-linter).
 	$(BIN)/lint-imports
@@ -75,6 +75,26 @@ unit: $(STAMP) ## Runs the unit and contract tests: nothing but Python.
 	$(BIN)/pytest -q -n 2 tests/enmeshed_connector/core tests/enmeshed_connector/crypto tests/enmeshed_connector/content \
 	  tests/enmeshed_connector/api tests/protos
 
+# ---- clients ----
+
+NODE_STAMP := clients/typescript/node_modules/.package-lock.json
+$(NODE_STAMP): clients/typescript/package-lock.json
+	npm ci --prefix clients/typescript --no-audit --no-fund
+
+.PHONY: clients clients-proto clients-check clients-test
+clients: $(NODE_STAMP) ## Builds the TypeScript and Go clients (needs Node.js and Go).
+	npm run --silent --prefix clients/typescript build
+	go -C clients/go vet ./... && go -C clients/go build ./...
+
+clients-proto: $(STAMP) $(NODE_STAMP) ## Writes the TypeScript and Go stubs from protos/ (needs Node.js and Go).
+	$(BIN)/python clients/generate.py
+
+clients-check: $(STAMP) $(NODE_STAMP) ## Fails when the TypeScript and Go stubs differ from what protos/ gives (needs Node.js and Go).
+	$(BIN)/python clients/generate.py --check
+
+clients-test: $(STAMP) peers ## Tests the clients; TypeScript needs Node.js, Go needs Go.
+	$(BIN)/pytest -q tests/clients
+
 # ---- tests ----
 
 .PHONY: test test-vectors test-mongo mongo soak bench peers
@@ -82,7 +102,9 @@ test: $(STAMP) peers ## Runs all tests of a fresh machine; those of official pee
 	$(BIN)/pytest -q -n 2 --dist loadfile -m "not soak and not bench" tests
 
 peers:
-	@if command -v npm >/dev/null; then test -d $(PEER)/node_modules/@nmshd/runtime || npm ci --prefix $(PEER) --no-audit --no-fund; \
+	@if command -v npm >/dev/null; then \
+	    test -d $(PEER)/node_modules/@nmshd/runtime || npm ci --prefix $(PEER) --no-audit --no-fund; \
+	    $(MAKE) --no-print-directory $(NODE_STAMP); \
 	  elif [ -n "$$CI" ]; then echo "CI is set and npm is absent: the tests with official peers cannot run" >&2; exit 1; \
 	  else echo "npm is absent: the tests with official peers will be skipped"; fi
 
