@@ -35,6 +35,7 @@ from .areas import (
 from .clock import AdjustableClock
 from .http.access import TokenSigner
 from .http.application import Application
+from .http.call import Route
 from .ids import IdMaker, RandomSource
 from .services import Services
 from .settings import Settings
@@ -65,6 +66,11 @@ _AREAS = (
 )
 
 _ADMIN_BODY_LIMIT = 1024 * 1024
+
+
+def consumer_routes() -> list[Route]:
+    """Returns every operation of the Consumer API; the event stream is none of them."""
+    return [route for area in _AREAS for route in area.ROUTES]
 
 
 @dataclass(frozen=True)
@@ -111,7 +117,7 @@ async def build(settings: Settings, *, clock: Clock | None = None, random: Rando
     stream = push.SseEndpoint(services)
     consumer = Application(
         services,
-        [route for area in _AREAS for route in area.ROUTES],
+        consumer_routes(),
         streams={"/api/v1/sse": stream, "/api/v2/sse": stream},
         body_limit=settings.max_body_bytes,
     )

@@ -58,7 +58,7 @@ class Settings:
     max_message_recipients: int = 5
     max_token_password_attempts: int = 100
     max_feature_flags: int = 200
-    grace_period_days: float = 14
+    grace_period_days: float = 14.0
     """The grace period of an identity deletion when the request does not say."""
     reminder_days: tuple[int, int, int] = (12, 10, 5)
     """At how many days before the end the three reminders are sent."""
@@ -67,7 +67,7 @@ class Settings:
     """The largest request body of the Consumer API; larger ones are refused without being read."""
     max_content_bytes: int = 10 * MIB
     """The largest content of a template, message, file or token."""
-    keep_alive_interval: float = 240
+    keep_alive_interval: float = 240.0
     """Seconds between two `keep-alive` events of an event stream."""
     notification_texts: Mapping[str, Mapping[str, Mapping[str, str]]] = field(
         default_factory=lambda: {

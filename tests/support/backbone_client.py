@@ -136,10 +136,10 @@ class Device:
         await self.put(f"SyncRuns/{run_id}/FinalizeExternalEventSync", results, headers=SYNC_HEADERS)
         return found
 
-    async def send(self, *recipients: Device, body: bytes = b"text", **more: Any) -> httpx.Response:
+    async def send(self, *recipients: Device, **more: Any) -> httpx.Response:
         """Sends a message and returns the answer."""
         to = [{"address": recipient.address, "encryptedKey": KEY} for recipient in recipients]
-        message = {"recipients": to, "body": b64u(body), "attachments": [], **more}
+        message = {"recipients": to, "body": b64u(b"text"), "attachments": [], **more}
         response: httpx.Response = await self.call("POST", "Messages", json=message)
         return response
 

@@ -147,7 +147,7 @@ async def test_a_failed_request_pushes_nothing(anna: Device, bert: Device) -> No
     await relate(anna, bert)
     async with open_stream(bert) as stream:
         await stream.next()
-        assert_error(await anna.send(bert, body=b""), 400, "validation.invalidPropertyValue")
+        assert_error(await anna.send(bert, body=""), 400, "validation.invalidPropertyValue")
         await anna.send(bert)
         await bert.call("POST", f"{PATH}/SendTestNotification", json=[])
         assert [await stream.next(), await stream.next()] == ["ExternalEventCreated", "Test"]
