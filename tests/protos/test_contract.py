@@ -104,7 +104,9 @@ def test_every_mutation_takes_an_idempotency_key_and_no_reading_call_does() -> N
         for method in service.methods:
             takes = "idempotency_key" in method.input_type.fields_by_name
             if method.name == "UploadFile":
-                takes = "idempotency_key" in method.input_type.fields_by_name["metadata"].message_type.fields_by_name
+                metadata = method.input_type.fields_by_name["metadata"].message_type
+                assert metadata is not None
+                takes = "idempotency_key" in metadata.fields_by_name
             assert takes is (not READING.match(method.name) and method.name not in without), method.full_name
 
 

@@ -119,9 +119,8 @@ async def test_a_revocation_reaches_another_replica_within_five_seconds(tmp_path
         made = await one.keys.create("shared", ["**"])
         key = ("x-api-key", made.secret)
         assert (await identity(channel, key)).account.name == "default"
-        stream = events_service_pb2_grpc.EventsStub(channel).Subscribe(
-            events_service_pb2.SubscribeRequest(), metadata=(key,)
-        )
+        stub: Any = events_service_pb2_grpc.EventsStub(channel)
+        stream = stub.Subscribe(events_service_pb2.SubscribeRequest(), metadata=(key,))
         assert (await stream.read()).HasField("started")
         token = (await stream.read()).resume_token
         await clocks[1].until_sleeping(1)

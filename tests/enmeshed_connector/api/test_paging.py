@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -20,7 +21,7 @@ TOKENS = PageTokens(b"k" * 32)
 KEYSET = Keyset(("2026-11-24T06:00:00.000Z",), "FIL00000000000000001")
 
 
-def request(**fields: object) -> files_service_pb2.ListFilesRequest:
+def request(**fields: Any) -> files_service_pb2.ListFilesRequest:
     return files_service_pb2.ListFilesRequest(**fields)
 
 
@@ -68,7 +69,7 @@ def listing(count: int, size: int = 0) -> list[JsonObject]:
     return [{"id": f"{number:04d}", "title": "x" * size} for number in range(count)]
 
 
-async def page_of(documents: list[JsonObject], **fields: object) -> tuple[list[str], str, int]:
+async def page_of(documents: list[JsonObject], **fields: Any) -> tuple[list[str], str, int]:
     fetched = 0
 
     async def fetch(after: Keyset | None, limit: int) -> list[JsonObject]:

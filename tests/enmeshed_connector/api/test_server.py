@@ -147,9 +147,10 @@ async def test_a_text_with_a_lone_surrogate_is_sent_all_the_same(served: Running
 
 
 async def test_methods_that_are_not_served_are_unimplemented(channel: grpc.aio.Channel, account: Any) -> None:
+    raw: Any = channel
     for call in (
-        channel.unary_unary("/enmeshed.connector.v1.Tokens/GetToken")(b""),
-        channel.unary_unary("/made.up/Method")(b""),
+        raw.unary_unary("/enmeshed.connector.v1.Tokens/GetToken")(b""),
+        raw.unary_unary("/made.up/Method")(b""),
         account.GetSyncInfo(account_service_pb2.GetSyncInfoRequest()),
     ):
         failed = await failure_of(call)
@@ -254,7 +255,7 @@ async def test_live_and_ready_are_told_apart(tmp_path: Path) -> None:
         statuses = health_pb2.HealthCheckResponse
 
         async def status(service: str) -> int:
-            return (await health.Check(health_pb2.HealthCheckRequest(service=service))).status
+            return int((await health.Check(health_pb2.HealthCheckRequest(service=service))).status)
 
         assert await status("") == statuses.SERVING
         assert await status("ready") == statuses.NOT_SERVING
@@ -290,7 +291,8 @@ async def test_live_and_ready_are_told_apart(tmp_path: Path) -> None:
 async def test_drain_tells_subscribers_to_resume_and_lets_running_calls_end(
     served: RunningServer, channel: grpc.aio.Channel, account: Any
 ) -> None:
-    subscription = events_service_pb2_grpc.EventsStub(channel).Subscribe(events_service_pb2.SubscribeRequest())
+    events: Any = events_service_pb2_grpc.EventsStub(channel)
+    subscription = events.Subscribe(events_service_pb2.SubscribeRequest())
     assert (await subscription.read()).HasField("started")
     token = (await subscription.read()).resume_token
     served.account.gate = Gate()

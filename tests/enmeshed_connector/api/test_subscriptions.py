@@ -68,7 +68,7 @@ class Reader:
     """Reads a subscription frame by frame."""
 
     def __init__(self, channel: grpc.aio.Channel, metadata: tuple[tuple[str, str], ...] = (), **request: Any) -> None:
-        stub = events_service_pb2_grpc.EventsStub(channel)
+        stub: Any = events_service_pb2_grpc.EventsStub(channel)
         self.call = stub.Subscribe(events_service_pb2.SubscribeRequest(**request), metadata=metadata)
         self.token = ""
         self.kinds: list[str] = []
@@ -112,7 +112,7 @@ def expected(numbers: Iterable[int]) -> list[str]:
     return [f"EVT{number}" for number in numbers]
 
 
-BEGINNING = events_service_pb2.SUBSCRIPTION_START_BEGINNING
+FROM_BEGINNING: dict[str, Any] = {"from": events_service_pb2.SUBSCRIPTION_START_BEGINNING}
 
 
 # --- frames
@@ -131,7 +131,7 @@ async def test_the_first_frame_tells_what_the_stream_is(served: RunningServer, c
 
 async def test_an_event_carries_what_happened(served: RunningServer, channel: grpc.aio.Channel) -> None:
     await emit(served.events, [1])
-    (event,) = await Reader(channel, **{"from": BEGINNING}).caught_up()
+    (event,) = await Reader(channel, **FROM_BEGINNING).caught_up()
     assert (event.id, event.type) == ("EVT1", "transport.messageReceived")
     assert event.create_time.ToJsonString() == "2026-11-24T06:00:00Z"
     assert (event.account, event.correlation_id) == ("default", "run-1")
@@ -189,7 +189,7 @@ async def test_events_that_nobody_asked_for_move_the_token_of_a_heartbeat(tmp_pa
 
 async def test_ordered_and_gapless_across_catch_up_and_live(served: RunningServer, channel: grpc.aio.Channel) -> None:
     await emit(served.events, range(250))
-    reader = Reader(channel, max_batch_size=7, **{"from": BEGINNING})
+    reader = Reader(channel, max_batch_size=7, **FROM_BEGINNING)
     writing = asyncio.ensure_future(emit(served.events, range(250, 400)))
     assert ids(await reader.events(400)) == expected(range(400))
     await writing
@@ -198,7 +198,7 @@ async def test_ordered_and_gapless_across_catch_up_and_live(served: RunningServe
 
 async def test_resumable_from_every_token_that_was_given_out(served: RunningServer, channel: grpc.aio.Channel) -> None:
     await emit(served.events, range(12))
-    reader = Reader(channel, max_batch_size=1, **{"from": BEGINNING})
+    reader = Reader(channel, max_batch_size=1, **FROM_BEGINNING)
     seen: list[tuple[str, int]] = []
     delivered = 0
     while True:
@@ -221,7 +221,7 @@ async def test_resumable_from_every_token_that_was_given_out(served: RunningServ
 async def test_resumed_after_the_server_is_gone_without_loss_or_gap(tmp_path: Path) -> None:
     async with running_server(tmp_path) as served, grpc.aio.insecure_channel(served.address) as channel:
         await emit(served.events, range(5))
-        reader = Reader(channel, max_batch_size=2, **{"from": BEGINNING})
+        reader = Reader(channel, max_batch_size=2, **FROM_BEGINNING)
         got = ids((await reader.until("events")).events.events)
         token = reader.token
         reader.call.cancel()
@@ -291,7 +291,7 @@ async def test_no_attached_subscriber_is_the_normal_case(served: RunningServer, 
         while served.server.limits.running()["subscriptions"]:
             await asyncio.sleep(0)
     await emit(served.events, [1])
-    assert ids(await Reader(channel, **{"from": BEGINNING}).caught_up()) == expected([1])
+    assert ids(await Reader(channel, **FROM_BEGINNING).caught_up()) == expected([1])
 
 
 # --- tokens that are not good
@@ -352,7 +352,7 @@ async def test_events_follow_the_permissions_of_their_data(served: RunningServer
     assert (failed.code, failed.metadata["permission"]) == (grpc.StatusCode.PERMISSION_DENIED, "messages:read")
     await emit(served.events, [1])
     await emit(served.events, [2], "transport.datawalletSynchronized", data=None)
-    events = await Reader(channel, key, **{"from": BEGINNING}).caught_up()
+    events = await Reader(channel, key, **FROM_BEGINNING).caught_up()
     assert [(event.type, event.WhichOneof("data")) for event in events] == [
         ("transport.datawalletSynchronized", "datawallet_synchronized")
     ]
@@ -387,7 +387,7 @@ async def test_keys_are_shown_only_with_the_permission_for_secrets(
     # Both read the same event at the same time, live and from the log.
     readers = {}
     for name, secret in (("plain", plain), ("trusted", trusted)):
-        readers[name] = Reader(channel, (("x-api-key", secret),), **{"from": BEGINNING})
+        readers[name] = Reader(channel, (("x-api-key", secret),), **FROM_BEGINNING)
         (shown[name],) = await readers[name].caught_up()
     await emit(served.events, [2], "transport.fileOwnershipLocked", data=sample_file(2))
     for name, reader in readers.items():
@@ -400,7 +400,7 @@ async def test_keys_are_shown_only_with_the_permission_for_secrets(
 
 async def test_basic_view_leaves_the_content_out(served: RunningServer, channel: grpc.aio.Channel) -> None:
     await emit(served.events, [1])
-    (event,) = await Reader(channel, view=filters_pb2.VIEW_BASIC, **{"from": BEGINNING}).caught_up()
+    (event,) = await Reader(channel, view=filters_pb2.VIEW_BASIC, **FROM_BEGINNING).caught_up()
     assert not event.message.HasField("content")
     assert event.message.content_type == "ArbitraryMessageContent"
 
@@ -409,7 +409,7 @@ async def test_origins_are_told_apart(served: RunningServer, channel: grpc.aio.C
     await emit(served.events, [1])
     await emit(served.events, [2], origin="LOCAL")
     await emit(served.events, [3], origin="DATAWALLET")
-    reader = Reader(channel, origins=[event_pb2.ORIGIN_LOCAL, event_pb2.ORIGIN_DATAWALLET], **{"from": BEGINNING})
+    reader = Reader(channel, origins=[event_pb2.ORIGIN_LOCAL, event_pb2.ORIGIN_DATAWALLET], **FROM_BEGINNING)
     assert ids(await reader.caught_up()) == expected([2, 3])
 
 
@@ -418,7 +418,7 @@ async def test_an_erased_event_keeps_its_place_without_its_data(
 ) -> None:
     await emit(served.events, range(3))
     await served.events.log.erase("REL1")
-    events = await Reader(channel, **{"from": BEGINNING}).caught_up()
+    events = await Reader(channel, **FROM_BEGINNING).caught_up()
     assert len(events) == 3
     assert [event.WhichOneof("data") for event in events] == ["message", None, "message"]
 
@@ -438,7 +438,7 @@ async def test_hostile_content_breaks_no_stream(served: RunningServer, channel: 
     for number, content in enumerate(contents):
         await emit(served.events, [number], data=sample_message(number, content=content))
     await emit(served.events, [99])
-    events = await Reader(channel, **{"from": BEGINNING}).caught_up()
+    events = await Reader(channel, **FROM_BEGINNING).caught_up()
     assert ids(events) == expected([*range(len(contents)), 99])
     assert all(event.message.id for event in events)
 
@@ -446,7 +446,7 @@ async def test_hostile_content_breaks_no_stream(served: RunningServer, channel: 
 async def test_a_batch_ends_at_two_mebibytes(served: RunningServer, channel: grpc.aio.Channel) -> None:
     large = sample_message(0, content={"@type": "X", "text": "x" * 1_500_000})
     await emit(served.events, range(3), data=large)
-    reader = Reader(channel, **{"from": BEGINNING})
+    reader = Reader(channel, **FROM_BEGINNING)
     sizes = [len((await reader.until("events")).events.events) for _ in range(3)]
     assert sizes == [1, 1, 1]
 

@@ -6,17 +6,22 @@ from collections.abc import Callable, Mapping
 from datetime import UTC
 from typing import Final
 
+import structlog
 from google.protobuf.message import Message
 
-from enmeshed.connector.v1 import event_pb2
+from enmeshed.connector.v1 import error_reason_pb2, event_pb2
 from enmeshed_connector.api.conversion.attributes import attribute
 from enmeshed_connector.api.conversion.notifications import notification
 from enmeshed_connector.api.conversion.requests import request, request_status
 from enmeshed_connector.api.conversion.things import Converter
 from enmeshed_connector.api.conversion.values import enum_number, set_time
+from enmeshed_connector.api.reasons import public_reason
 from enmeshed_connector.core.canonical_json import JsonObject
+from enmeshed_connector.core.errors import DomainError
 from enmeshed_connector.runtime.views import View
 from enmeshed_connector.storage import LogEvent
+
+logger = structlog.get_logger("enmeshed_connector.api")
 
 DataFiller = Callable[[Converter, View, event_pb2.Event], None]
 """Fills the `data` of an event from the view of what it is about."""
@@ -54,7 +59,13 @@ def event_message(
         message.create_time.FromDatetime(entry.recorded_at.astimezone(UTC))
     data = stored.get("data")
     if data is not None:
-        _filler_of(kind)(converter, view_of(kind, data), message)
+        try:
+            _filler_of(kind)(converter, view_of(kind, data), message)
+        except (KeyError, ValueError, TypeError, AttributeError, OverflowError, DomainError) as error:
+            # One event that cannot be shown must not end the streams of everybody for ever: it is delivered without
+            # data.
+            logger.error("an event cannot be shown", event_id=message.id, type=kind, error=type(error).__name__)
+            message.ClearField("data")
     elif kind in _WITHOUT_DATA:
         getattr(message, _WITHOUT_DATA[kind]).SetInParent()
     return message
@@ -81,7 +92,7 @@ def _message(converter: Converter, view: View, target: event_pb2.Event) -> None:
 def _json(_converter: Converter, view: View, target: event_pb2.Event) -> None:
     try:
         target.json.update(view)
-    except (ValueError, TypeError, RecursionError):
+    except (ValueError, TypeError, OverflowError, RecursionError):
         # Modules of this server may publish what a Struct cannot hold; no stream may break because of that.
         target.json.Clear()
         target.json.SetInParent()
@@ -132,15 +143,25 @@ def _cursor_truncated(_converter: Converter, view: View, target: event_pb2.Event
     target.cursor_truncated.oldest_resume_token = view.get("oldestResumeToken", "")
 
 
-def _failed_event(_converter: Converter, view: View, target: event_pb2.Event) -> None:
-    failed = target.failed_event
-    failed.id = view["id"]
-    failed.type = view["type"]
-    failed.error_reason = view.get("reason", "")
-    failed.attempts = view.get("failures", 1)
-    failed.resolved = view.get("resolved", False)
+def failed_event(view: View) -> event_pb2.FailedEvent:
+    """Returns an event of the Backbone that could not be processed."""
+    reason = public_reason(view.get("reason", ""))
+    failed = event_pb2.FailedEvent(
+        id=view["id"],
+        type=view["type"],
+        # Errors that are not ours are kept by their class.
+        error_reason=reason if f"ERROR_REASON_{reason}" in error_reason_pb2.ErrorReason.keys() else "INTERNAL",  # noqa: SIM118 - a wrapper, no mapping
+        error_message=view.get("message", ""),
+        attempts=view.get("failures", 1),
+        resolved=view.get("resolved", False),
+    )
     set_time(failed.create_time, view.get("createdAt"))
     set_time(failed.last_failure_time, view.get("lastFailedAt"))
+    return failed
+
+
+def _failed_event(_converter: Converter, view: View, target: event_pb2.Event) -> None:
+    target.failed_event.CopyFrom(failed_event(view))
 
 
 def _outcome(_converter: Converter, view: View, target: event_pb2.Event) -> None:
