@@ -1,4 +1,4 @@
-"""Calls of the contract that this server does not serve yet: each is answered UNIMPLEMENTED, and the README names them."""
+"""Calls of the contract that this server does not serve yet: each is answered UNIMPLEMENTED; the README names them."""
 
 from __future__ import annotations
 
