@@ -14,6 +14,7 @@ from enmeshed_connector.runtime.pacing import Backoff
 from enmeshed_connector.runtime.settings import RuntimeSettings
 from enmeshed_connector.runtime.synchronisation import SYNC_REQUEST_SCHEMA, Synchronisation
 from enmeshed_connector.runtime.use_cases.bundle import UseCases
+from enmeshed_connector.runtime.use_cases.subscriptions import SUBSCRIPTION_SCHEMA
 from enmeshed_connector.runtime.worker import WORKER_LEASE, Task, Worker
 from enmeshed_connector.storage import Lease, Store
 from enmeshed_connector.transport.account import TransportAccount
@@ -130,7 +131,7 @@ class AccountRuntime:
         while True:
             try:
                 store = self._environment.store
-                await store.declare(*TRANSPORT_SCHEMA, SYNC_REQUEST_SCHEMA)
+                await store.declare(*TRANSPORT_SCHEMA, SYNC_REQUEST_SCHEMA, SUBSCRIPTION_SCHEMA)
                 if lease is None and await store.get(ACCOUNT_INFO, "identity") is None:
                     # Only one replica may make the identity; the others find it once they get the lease.
                     lease = await store.acquire_lease(

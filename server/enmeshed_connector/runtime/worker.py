@@ -25,6 +25,9 @@ from enmeshed_connector.transport.work import Work
 WORKER_LEASE = "worker"
 CURSOR_TRUNCATED = "connector.cursorTruncated"
 
+_LONG_ENOUGH_SECONDS = 60.0
+"""Who has worked for so long counts as healthy: the next failure is waited for shortly again."""
+
 Task = Callable[[], Awaitable[None]]
 """Something that rooms above let the worker run: it goes on until it is cancelled."""
 
@@ -70,15 +73,23 @@ class Worker:
         Args:
             lease: One that is held already; None waits for it.
         """
+        backoff = Backoff(self._random)
         while True:
             held = lease or await self._acquire()
             lease = None
+            began = self._clock.monotonic()
             try:
                 await self._hold(held)
+            except Exception:
+                # A fault of ours: it must not end the account for good, and somebody must look at it.
+                self._logger.exception("the worker of the account failed and begins again")
             finally:
-                self._synchronisation.become_worker(False)
                 self._transport.sync.end_work()
+                self._synchronisation.become_worker(False)
                 await self._release(held)
+            if self._clock.monotonic() - began > _LONG_ENOUGH_SECONDS:
+                backoff.reset()
+            await self._clock.sleep(backoff.next())
 
     async def _acquire(self) -> Lease:
         backoff = Backoff(self._random)
@@ -100,7 +111,6 @@ class Worker:
 
     async def _hold(self, lease: Lease) -> None:
         self._transport.sync.begin_work(lease)
-        self._synchronisation.become_worker(True)
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._renew(lease), name="renew lease")
@@ -137,6 +147,8 @@ class Worker:
                 if not is_started:
                     await self._transport.start()
                     is_started = True
+                    # Not before: a new account cannot be synced until the rest of it is made.
+                    self._synchronisation.become_worker(True)
                 await self._synchronisation.serve()
                 backoff.reset()
             except DomainError as error:
@@ -167,14 +179,15 @@ class Worker:
 
     async def _keep_house(self) -> None:
         store = self._context.store
-        await store.tidy()
+        await self._transport.cleanup.run()
         trimmed = await store.log.trim(self._settings.retention)
         await self._synchronisation.forget_abandoned()
         if trimmed.truncated_cursors:
+            oldest = store.log.token(await store.log.oldest())
 
             async def tell(work: Work) -> None:
                 for name in trimmed.truncated_cursors:
-                    work.publish(CURSOR_TRUNCATED, {"subscription": name})
+                    work.publish(CURSOR_TRUNCATED, {"subscription": name, "oldestResumeToken": oldest})
 
             await self._context.commits.run(tell)
 
@@ -200,6 +213,6 @@ class Worker:
                 raise
             except DomainError as error:
                 self._logger.info("a task is put off", reason=error.reason)
-            if self._clock.monotonic() - began > 60:
+            if self._clock.monotonic() - began > _LONG_ENOUGH_SECONDS:
                 backoff.reset()
             await self._clock.sleep(backoff.next())

@@ -7,9 +7,11 @@ from enmeshed_connector.runtime.synchronisation import Synchronisation
 from enmeshed_connector.runtime.use_cases.account import AccountUseCases
 from enmeshed_connector.runtime.use_cases.common import ContentTypeNotAllowedHere
 from enmeshed_connector.runtime.use_cases.events import EventUseCases
+from enmeshed_connector.runtime.use_cases.failed_events import FailedEventUseCases
 from enmeshed_connector.runtime.use_cases.files import FileUseCases
 from enmeshed_connector.runtime.use_cases.messages import MessageUseCases
 from enmeshed_connector.runtime.use_cases.relationships import RelationshipUseCases
+from enmeshed_connector.runtime.use_cases.subscriptions import SubscriptionUseCases
 from enmeshed_connector.runtime.use_cases.templates import TemplateUseCases
 from enmeshed_connector.runtime.use_cases.tokens import TokenUseCases
 from enmeshed_connector.runtime.views import Views
@@ -29,6 +31,8 @@ class UseCases:
         self.files = FileUseCases(transport, self.views)
         self.tokens = TokenUseCases(transport, self.views)
         self.events = EventUseCases(transport, self.views)
+        self.subscriptions = SubscriptionUseCases(transport)
+        self.failed_events = FailedEventUseCases(transport)
 
 
 async def _no_requests(content: JsonObject, peer: str) -> None:
