@@ -1,4 +1,4 @@
-"""Requests whose answer was lost: what was done is not done again, whatever the caller repeats (decision 8 of the design).
+"""Requests whose answer was lost: what was done is not done again, whatever the caller repeats (design decision 8).
 
 Each kind of request is tried in the four ways a network fails it. The Backbone's own data tells how often it was done.
 """

@@ -56,6 +56,10 @@ class HttpSettings:
     """Lets `http://` addresses of other machines through: whoever listens on the way gets tokens and passwords."""
 
 
+_PIECE_BYTES = 256 * 1024
+"""Longer bodies are sent in pieces of this size."""
+
+
 class Lane(enum.Enum):
     """The two pools: event streams stay open for hours and must not use up the connections of calls."""
 
@@ -185,9 +189,12 @@ class BackboneHttp:
         self._sent.set(SimpleNamespace(sent=False))
         client = self._clients[lane]
         content = request.content() if callable(request.content) else request.content
-        prepared = client.build_request(
-            request.method, request.url, headers=request.headers, content=content, timeout=timeout
-        )
+        headers = dict(request.headers)
+        if isinstance(content, bytes) and len(content) > _PIECE_BYTES:
+            # As a whole it would be written in one go, and everything else on this loop would wait for that.
+            headers["Content-Length"] = str(len(content))
+            content = _pieces(content)
+        prepared = client.build_request(request.method, request.url, headers=headers, content=content, timeout=timeout)
         try:
             response = await client.send(prepared, stream=True)
         except (httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError, OSError, ValueError) as error:
@@ -272,6 +279,12 @@ def proxy_from_environment(environ: Mapping[str, str]) -> tuple[str | None, tupl
     proxy = lowered.get("https_proxy") or lowered.get("all_proxy") or None
     exceptions = (host.strip() for host in lowered.get("no_proxy", "").split(","))
     return proxy, tuple(host for host in exceptions if host)
+
+
+async def _pieces(content: bytes) -> AsyncIterator[bytes]:
+    view = memoryview(content)
+    for start in range(0, len(content), _PIECE_BYTES):
+        yield bytes(view[start : start + _PIECE_BYTES])
 
 
 def _checked_proxy(url: str | None) -> str | None:
