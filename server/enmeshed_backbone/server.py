@@ -23,6 +23,8 @@ from .store import Store, Transaction
 _BACKLOG = 512
 _PORT_ATTEMPTS = 20
 _STOP_SECONDS = 5
+# As long as the official server's web server. A shorter time would close connections that clients are about to use.
+_KEEP_ALIVE_SECONDS = 130
 _TICK_SECONDS = 1
 _POLL_SECONDS = 0.002
 
@@ -189,7 +191,7 @@ def _config(app: Any) -> uvicorn.Config:
         access_log=False,
         log_config=None,
         server_header=False,
-        timeout_graceful_shutdown=_STOP_SECONDS,
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         backlog=_BACKLOG,
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 
 import httpx
 import pytest
@@ -10,9 +10,7 @@ import pytest_asyncio
 
 from enmeshed_backbone.server import BackboneServer
 from tests.support.backbone import backbone as backbone
-from tests.support.backbone_client import Device, new_identity, open_http
-
-MakeIdentity = Callable[[], Awaitable[Device]]
+from tests.support.backbone_client import Device, MakeIdentity, new_identity, open_http
 
 
 @pytest_asyncio.fixture

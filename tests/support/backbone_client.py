@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -142,6 +142,10 @@ class Device:
         message = {"recipients": to, "body": b64u(b"text"), "attachments": [], **more}
         response: httpx.Response = await self.call("POST", "Messages", json=message)
         return response
+
+
+MakeIdentity = Callable[[], Awaitable[Device]]
+"""What the fixture `make_identity` gives."""
 
 
 def signed(key: SigningKey, challenge: Mapping[str, Any], kind: str = "Identity") -> dict[str, str]:

@@ -141,10 +141,11 @@ def _require_reachable(call: Call, transaction: Transaction, recipient: str) -> 
         )
     limit = call.services.settings.max_unreceived_messages
     waiting = transaction.value(
-        "SELECT count(*) FROM message_recipients WHERE address = ? AND sender = ? AND received_at IS NULL "
-        "AND NOT recipient_has_decomposed",
+        "SELECT count(*) FROM (SELECT 1 FROM message_recipients WHERE address = ? AND sender = ? "
+        "AND received_at IS NULL AND NOT recipient_has_decomposed LIMIT ?)",
         recipient,
         call.address,
+        limit,
     )
     if waiting >= limit:
         raise refused(

@@ -71,7 +71,7 @@ class SseEndpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send, caller: Caller) -> None:
         """Streams events until the client goes away or the server stops."""
         services = self._services
-        if not await services.store.write(lambda transaction: self._exists(transaction, caller)):
+        if not services.store.read(lambda transaction: self._exists(transaction, caller)):
             await _start(send, 404)
             await send({"type": "http.response.body"})
             return

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ..errors import ApiError, invalid_property, refused, unparsable
+from ..errors import invalid_property, refused, unparsable
 from .access import Caller
 from .binding import Body, Query
 
@@ -165,7 +165,6 @@ class Call:
 
 
 Handler = Callable[[Call, "Transaction"], Reply]
-Path = str
 
 
 @dataclass(frozen=True)
@@ -173,26 +172,9 @@ class Route:
     """One operation of the API."""
 
     method: str
-    path: Path
+    path: str
     """With `{name}` for segments that vary."""
     handler: Handler
     access: Access = Access.READ
     auth: Auth = Auth.TOKEN
     body: BodyKind = BodyKind.NONE
-
-
-__all__ = [
-    "NO_CONTENT",
-    "Access",
-    "ApiError",
-    "Auth",
-    "BodyKind",
-    "Call",
-    "Handler",
-    "Page",
-    "Reply",
-    "Route",
-    "created",
-    "ok",
-    "paged",
-]

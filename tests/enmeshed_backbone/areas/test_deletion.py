@@ -9,11 +9,11 @@ import pytest
 
 from enmeshed_backbone import addresses
 from enmeshed_backbone.server import BackboneServer
-from tests.enmeshed_backbone.conftest import MakeIdentity
 from tests.support.backbone_client import (
     FUTURE,
     SYNC_HEADERS,
     Device,
+    MakeIdentity,
     ask_for_relationship,
     assert_error,
     b64u,

@@ -8,10 +8,10 @@ import pytest
 
 from enmeshed_backbone import addresses
 from enmeshed_backbone.server import BackboneServer
-from tests.enmeshed_backbone.conftest import MakeIdentity
 from tests.support.backbone_client import (
     KEY,
     Device,
+    MakeIdentity,
     ask_for_relationship,
     assert_error,
     b64u,

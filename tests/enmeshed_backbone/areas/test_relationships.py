@@ -10,8 +10,7 @@ import pytest
 
 from enmeshed_backbone import addresses
 from enmeshed_backbone.server import BackboneServer
-from tests.enmeshed_backbone.conftest import MakeIdentity
-from tests.support.backbone_client import Device, ask_for_relationship, assert_error, b64u, relate
+from tests.support.backbone_client import Device, MakeIdentity, ask_for_relationship, assert_error, b64u, relate
 
 V = "validation.relationship."
 RNS = V + "relationshipIsNotInCorrectStatus"

@@ -15,10 +15,10 @@ from enmeshed_backbone.areas.quotas import Period
 from enmeshed_backbone.dates import network_text, parse
 from enmeshed_backbone.server import BackboneServer
 from enmeshed_backbone.settings import Settings
-from tests.enmeshed_backbone.conftest import MakeIdentity
 from tests.support.backbone_client import (
     FUTURE,
     Device,
+    MakeIdentity,
     ask_for_relationship,
     assert_error,
     new_identity,

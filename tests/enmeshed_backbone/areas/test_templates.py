@@ -8,8 +8,7 @@ import httpx
 import pytest
 
 from enmeshed_backbone.server import BackboneServer
-from tests.enmeshed_backbone.conftest import MakeIdentity
-from tests.support.backbone_client import FUTURE, Device, assert_error, b64, b64u, in_seconds
+from tests.support.backbone_client import FUTURE, Device, MakeIdentity, assert_error, b64, b64u, in_seconds
 
 EXHAUSTED = "validation.relationshipTemplate.maxNumberOfAllocationsExhausted"
 
