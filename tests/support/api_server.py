@@ -38,6 +38,7 @@ from enmeshed_connector.api.subscriptions import EventSource, SubscriptionOption
 from enmeshed_connector.content.codec import ContentCodec
 from enmeshed_connector.core.canonical_json import JsonObject
 from enmeshed_connector.core.clock import Clock
+from enmeshed_connector.runtime.use_cases.bundle import UseCases
 from enmeshed_connector.runtime.views import View, Views
 from enmeshed_connector.storage import Log, Store, StoreOptions
 from enmeshed_connector.storage.sqlite import SqliteDatabases
@@ -212,6 +213,9 @@ class Sources:
 
     def event_source(self, account: str) -> EventSource:
         return self.by_account[account]
+
+    def use_cases(self, account: str) -> UseCases:
+        raise NotImplementedError("no test of this needs whole accounts")
 
 
 @dataclass

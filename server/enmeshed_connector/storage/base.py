@@ -237,6 +237,11 @@ class BaseStore(abc.ABC):
             return None
         return await self._take_lease(name, holder, document)
 
+    async def is_leased(self, name: str) -> bool:
+        """Tells whether somebody holds the lease, or held it when it died."""
+        document = await self.get(LEASES.name, name)
+        return document is not None and document["holder"] is not None
+
     async def acquire_lease(self, name: str, holder: str, duration: timedelta) -> Lease:
         """Waits until the lease is free or its holder stopped renewing, and takes it."""
         seen: tuple[int, int] | None = None

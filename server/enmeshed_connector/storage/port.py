@@ -274,6 +274,9 @@ class UnitOfWork(Protocol):
     def move_cursor(self, name: str, position: Position) -> None:
         """Moves a named cursor with the commit: what a reader did and how far it read become durable together."""
 
+    def drop_cursor(self, name: str) -> None:
+        """Removes a named cursor with the commit, if there is one."""
+
     async def commit(self) -> Position:
         """Makes everything durable and returns the position after the last event of this commit.
 
@@ -445,6 +448,9 @@ class Store(Protocol):
         Numbers once returned are never returned again, whatever dies; those reserved and not used are lost. Durable
         before it returns; not part of any unit of work.
         """
+
+    async def is_leased(self, name: str) -> bool:
+        """Tells whether somebody holds the lease, or held it when it died."""
 
     async def acquire_lease(self, name: str, holder: str, duration: timedelta) -> Lease:
         """Waits until the lease is free or its holder stopped renewing, and takes it.

@@ -217,6 +217,10 @@ class StoreUnitOfWork:
         """Moves a named cursor with the commit."""
         self.put(CURSORS.name, cursor_document(name, position))
 
+    def drop_cursor(self, name: str) -> None:
+        """Removes a named cursor with the commit, if there is one."""
+        self.delete(CURSORS.name, name)
+
     async def commit(self) -> Position:
         """Makes everything durable and returns the position after the last event of this commit."""
         self._check_open()

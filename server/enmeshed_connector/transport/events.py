@@ -27,6 +27,8 @@ RELATIONSHIP_TEMPLATE_ALLOCATIONS_EXHAUSTED: Final = "transport.relationshipTemp
 
 EXTERNAL_EVENT_FAILED: Final = "connector.externalEventFailed"
 """Ours: an external event cannot be processed and was set aside; the data is its public record."""
+EXTERNAL_EVENT_RECOVERED: Final = "connector.externalEventRecovered"
+"""Ours: an external event that was set aside has been processed after all; the data as before, and `resolved`."""
 FILE_STORED: Final = "connector.fileStored"
 """Ours: a file was uploaded, or its metadata were loaded."""
 FILE_DELETED: Final = "connector.fileDeleted"

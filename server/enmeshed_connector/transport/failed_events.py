@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from enmeshed_connector.core.dates import format_date, parse_date
 from enmeshed_connector.core.errors import DomainError
-from enmeshed_connector.storage import InvalidDocument, Keyset, Store
+from enmeshed_connector.storage import InvalidDocument, Keyset, StorageUnavailable, Store
 from enmeshed_connector.transport import events
 from enmeshed_connector.transport.errors import RecordMissing
 from enmeshed_connector.transport.external_events import ExternalEvent, ProcessorTable, error_code_of
-from enmeshed_connector.transport.objects import FAILED_EVENTS, Document
+from enmeshed_connector.transport.objects import FAILED_EVENTS, Document, public_part
 from enmeshed_connector.transport.work import Cause, Commits, Origin, Work, WorkerCommits
 
 
@@ -71,7 +71,8 @@ class FailedEvents:
                 "payload": dict(payload),
                 "syncErrorCount": event.sync_error_count,
                 "errorCode": code,
-                "reason": error.reason if isinstance(error, DomainError) else type(error).__name__,
+                "reason": _reason(error),
+                "message": _message(error),
                 "failures": (before or {}).get("failures", 0) + 1,
                 "firstFailedAt": (before or {}).get("firstFailedAt", work.now),
                 "lastFailedAt": work.now,
@@ -88,27 +89,64 @@ class FailedEvents:
             await self._worker_commits.run(lambda work: keep(work, {}), cause=Cause(Origin.EXTERNAL))
         return code
 
-    async def retry(self, event_id: str) -> None:
-        """Processes a failed event again; it is forgotten when that works.
+    async def retry(self, event_id: str, *, remember: Callable[[Work, Document], None] | None = None) -> Document:
+        """Processes a failed event again, forgets it when that works, and returns what it was.
+
+        Args:
+            event_id: Its id at the Backbone.
+            remember: Adds to the commit of a success what the caller remembers of it.
 
         Raises:
             RecordMissing: There is no such failed event.
-            DomainError: What is still wrong with it, or what is in the way for now.
+            DomainError: What is still wrong with it, or what is in the way for now; the try is counted.
         """
-        document = await self._store.get(FAILED_EVENTS, event_id)
-        if document is None:
-            raise RecordMissing("failed event", event_id)
-        event = _from_document(document).event
 
-        async def attempt(work: Work) -> None:
+        async def attempt(work: Work) -> Document:
+            document = public_part(await work.require(FAILED_EVENTS, event_id, "failed event"))
+            event = _from_document(document).event
             await self._processors.processor_for(event.type).process(event, None, work)
             self.forget(work, event_id)
+            work.publish(events.EXTERNAL_EVENT_RECOVERED, document | {"resolved": True})
+            if remember is not None:
+                remember(work, document)
+            return document
 
-        await self._commits.run(attempt, cause=Cause(Origin.EXTERNAL))
+        try:
+            return await self._commits.run(attempt, cause=Cause(Origin.EXTERNAL))
+        except (RecordMissing, StorageUnavailable):
+            raise
+        except Exception as error:
+            await self._count(event_id, error)
+            raise
+
+    async def _count(self, event_id: str, error: Exception) -> None:
+        reason, message = _reason(error), _message(error)
+
+        async def count(work: Work) -> None:
+            document = await work.get(FAILED_EVENTS, event_id)
+            if document is not None:
+                changed = {
+                    "failures": document["failures"] + 1,
+                    "lastFailedAt": work.now,
+                    "reason": reason,
+                    "message": message,
+                }
+                work.store_silently(FAILED_EVENTS, document | changed)
+
+        await self._commits.run(count, cause=Cause(Origin.EXTERNAL))
 
     def forget(self, work: Work, event_id: str) -> None:
         """Removes an event that was processed after all."""
         work.delete_silently(FAILED_EVENTS, event_id)
+
+
+def _reason(error: Exception) -> str:
+    return error.reason if isinstance(error, DomainError) else type(error).__name__
+
+
+def _message(error: Exception) -> str:
+    """Returns the text of an error of ours, which holds no secrets; of others nothing is known."""
+    return error.message if isinstance(error, DomainError) else ""
 
 
 def _from_document(document: Document) -> FailedEvent:

@@ -67,6 +67,10 @@ class Ticket:
     caller_key: str = ""
     """The key as the caller knows it, for errors."""
 
+    def step(self, name: str) -> Ticket:
+        """Returns the ticket of one of several requests that the caller's one request needs."""
+        return Ticket(f"{self.key}#{name}", self.request_digest, self.caller_key)
+
 
 @dataclass(frozen=True)
 class PendingOperation:

@@ -30,7 +30,7 @@ from enmeshed_connector.core.canonical_json import Json
 from enmeshed_connector.core.clock import Clock
 from enmeshed_connector.core.dates import format_date
 from enmeshed_connector.core.ids import LOCAL, LOCAL_MODIFICATION, IdMaker
-from enmeshed_connector.storage import FilterLike, IdempotencyRecord, Lease, SortLike, Store, UnitOfWork
+from enmeshed_connector.storage import FilterLike, IdempotencyRecord, Lease, Position, SortLike, Store, UnitOfWork
 from enmeshed_connector.transport.errors import RecordMissing
 from enmeshed_connector.transport.modifications import Modification, created, deleted, updated
 from enmeshed_connector.transport.objects import (
@@ -224,6 +224,14 @@ class Work:
     def remember(self, record: IdempotencyRecord, *, first: bool = False) -> None:
         """Stores an idempotency record with the commit; see `UnitOfWork.remember`."""
         self._uow.remember(record, first=first)
+
+    def move_cursor(self, name: str, position: Position) -> None:
+        """Moves or makes a named cursor of the log with the commit."""
+        self._uow.move_cursor(name, position)
+
+    def drop_cursor(self, name: str) -> None:
+        """Removes a named cursor of the log with the commit, if there is one."""
+        self._uow.drop_cursor(name)
 
     def store_silently(self, collection: str, document: Document) -> None:
         """Stores a document without telling other devices: for local collections, and for what other devices sent."""

@@ -332,10 +332,7 @@ async def test_altered_and_foreign_tokens_are_refused(
         assert (failed.code, failed.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "RESUME_TOKEN_INVALID")
 
 
-async def test_unknown_named_subscriptions_and_types_are_refused(
-    served: RunningServer, channel: grpc.aio.Channel
-) -> None:
-    assert (await failure_of(Reader(channel, subscription="mine").call)).reason == "NOT_FOUND"
+async def test_unknown_types_are_refused(served: RunningServer, channel: grpc.aio.Channel) -> None:
     failed = await failure_of(Reader(channel, types=["transport.unheardOf"]).call)
     assert (failed.reason, failed.metadata) == ("EVENT_TYPE_UNKNOWN", {"type": "transport.unheardOf"})
     failed = await failure_of(Reader(channel, types=["transport.mess*"]).call)
@@ -530,8 +527,3 @@ async def test_events_are_found_by_time(served: RunningServer, events: Any) -> N
     condition.at_or_before.FromJsonString("2026-11-24T06:00:00Z")
     response = await events.ListEvents(events_service_pb2.ListEventsRequest(create_time=condition))
     assert ids(response.events) == ["EVT1"]
-
-
-async def test_calls_that_are_not_served_yet_say_so(events: Any) -> None:
-    failed = await failure_of(events.ListSubscriptions(events_service_pb2.ListSubscriptionsRequest()))
-    assert (failed.code, failed.reason) == (grpc.StatusCode.UNIMPLEMENTED, "UNIMPLEMENTED")

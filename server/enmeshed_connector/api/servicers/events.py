@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import aclosing
-from typing import Any, Final, Protocol
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, aclosing
+from typing import Any, Final
 
 import grpc
 
@@ -14,14 +14,18 @@ from enmeshed_connector.api.calls import current_call
 from enmeshed_connector.api.conversion.events import event_message
 from enmeshed_connector.api.conversion.things import Converter
 from enmeshed_connector.api.conversion.values import time_of
-from enmeshed_connector.api.errors import ResumeTokenInvalid
 from enmeshed_connector.api.event_selection import EventSelection
 from enmeshed_connector.api.live_window import LiveWindow
 from enmeshed_connector.api.paging import MAX_PAGE_BYTES, PageTokens, page_size_of
 from enmeshed_connector.api.readiness import Readiness
-from enmeshed_connector.api.servicers.not_offered import EventAdministrationNotOffered
+from enmeshed_connector.api.servicers.event_administration import (
+    EventAdministration,
+    EventSources,
+    check_kept,
+    position_of,
+    start_of,
+)
 from enmeshed_connector.api.subscriptions import (
-    EventSource,
     Renderer,
     Subscription,
     SubscriptionOptions,
@@ -30,8 +34,8 @@ from enmeshed_connector.api.subscriptions import (
 from enmeshed_connector.content.codec import ContentCodec
 from enmeshed_connector.core.clock import Clock
 from enmeshed_connector.core.dates import format_date
-from enmeshed_connector.core.errors import NotFound
-from enmeshed_connector.storage import Keyset, Log, LogEvent, LogPage, Position, PositionInvalid, PositionTruncated
+from enmeshed_connector.runtime.use_cases.subscriptions import Attachment
+from enmeshed_connector.storage import Keyset, Log, LogEvent, LogPage, Position, PositionTruncated
 
 NAME: Final = "enmeshed.connector.v1.Events"
 
@@ -40,14 +44,7 @@ Context = grpc.aio.ServicerContext[Any, Any]
 _MAX_SCANNED: Final = 20_000
 
 
-class EventSources(Protocol):
-    """Knows the accounts."""
-
-    def event_source(self, account: str) -> EventSource:
-        """Returns what delivers the events of a hosted account that is ready."""
-
-
-class EventsServicer(EventAdministrationNotOffered):
+class EventsServicer(EventAdministration):
     """Streams and lists events. One serves a whole server and holds a live window for each account with subscribers."""
 
     def __init__(
@@ -70,11 +67,10 @@ class EventsServicer(EventAdministrationNotOffered):
             page_tokens: Makes page tokens.
             options: How streams behave.
         """
-        self._sources = sources
+        super().__init__(sources, page_tokens)
         self._codec = codec
         self._clock = clock
         self._readiness = readiness
-        self._page_tokens = page_tokens
         self._options = options or SubscriptionOptions()
         self._windows: dict[str, LiveWindow] = {}
 
@@ -86,23 +82,35 @@ class EventsServicer(EventAdministrationNotOffered):
         call = current_call()
         account = call.account_name()
         source = self._sources.event_source(account)
-        selection = EventSelection(request.types, call.scopes, request.origins)
-        position = await self._start(request, source.log)
-        window = self._windows.get(account)
-        if window is None:
-            window = self._windows[account] = LiveWindow(source.log, self._clock)
-        subscription = Subscription(
-            source,
-            window,
-            selection,
-            Renderer(source, self._converter(request.view), account),
-            call=call,
-            readiness=self._readiness,
-            options=self._options,
-            batch_size=request.max_batch_size,
-        )
-        async with aclosing(subscription.frames(position)) as frames:
+        async with AsyncExitStack() as stack:
+            attachment: Attachment | None = None
+            types: Sequence[str] = request.types
+            if request.WhichOneof("start") == "subscription":
+                subscriptions = self._use_cases().subscriptions
+                attachment = await stack.enter_async_context(subscriptions.attach(request.subscription))
+                position = attachment.position
+                await check_kept(position, source.log)
+                types = types or attachment.view["types"]
+            else:
+                position = await start_of(request, source.log)
+            selection = EventSelection(types, call.scopes, request.origins)
+            window = self._windows.get(account)
+            if window is None:
+                window = self._windows[account] = LiveWindow(source.log, self._clock)
+            subscription = Subscription(
+                source,
+                window,
+                selection,
+                Renderer(source, self._converter(request.view), account),
+                call=call,
+                readiness=self._readiness,
+                options=self._options,
+                batch_size=request.max_batch_size,
+            )
+            frames = await stack.enter_async_context(aclosing(subscription.frames(position)))
             async for frame in frames:
+                if attachment is not None:
+                    attachment.check()
                 yield frame
 
     async def ListEvents(self, request: pb.ListEventsRequest, context: Context) -> pb.ListEventsResponse:
@@ -117,9 +125,9 @@ class EventsServicer(EventAdministrationNotOffered):
         selection = EventSelection(request.types, call.scopes)
         after = self._page_tokens.read(request, account)
         if after is not None:
-            position = _position(source.log, after.id)
+            position = position_of(source.log, after.id)
         elif request.resume_token:
-            position = _position(source.log, request.resume_token)
+            position = position_of(source.log, request.resume_token)
         else:
             position = await source.log.oldest()
         converter = self._converter(request.view)
@@ -154,27 +162,6 @@ class EventsServicer(EventAdministrationNotOffered):
         for window in self._windows.values():
             await window.close()
 
-    async def _start(self, request: pb.SubscribeRequest, log: Log) -> Position:
-        """Returns where a subscription begins.
-
-        Raises:
-            ResumeTokenInvalid: The token is not one of this account.
-            ResumeTokenExpired: What followed it is gone.
-            NotFound: There is no such named subscription.
-        """
-        start = request.WhichOneof("start")
-        if start == "resume_token":
-            position = _position(log, request.resume_token)
-            oldest = await log.oldest()
-            if position < oldest:
-                raise resume_token_expired(log.token(oldest))
-            return position
-        if start == "subscription":
-            raise NotFound("there is no such named subscription", facts={"id": request.subscription})
-        if start == "from" and getattr(request, "from") == pb.SUBSCRIPTION_START_BEGINNING:
-            return await log.oldest()
-        return await log.head()
-
     def _converter(self, view: filters_pb2.View.ValueType) -> Converter:
         return Converter(self._codec, current_call().scopes, is_full=view != filters_pb2.VIEW_BASIC)
 
@@ -184,13 +171,6 @@ async def _read(log: Log, position: Position, *, limit: int, types: frozenset[st
         return await log.read(position, limit=limit, max_bytes=MAX_PAGE_BYTES, types=types)
     except PositionTruncated:
         raise resume_token_expired(log.token(await log.oldest())) from None
-
-
-def _position(log: Log, token: str) -> Position:
-    try:
-        return log.position(token)
-    except PositionInvalid:
-        raise ResumeTokenInvalid("the resume token is not one of this account: begin anew") from None
 
 
 def _is_in_time(entry: LogEvent, request: pb.ListEventsRequest) -> bool:
