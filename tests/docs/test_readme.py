@@ -51,3 +51,7 @@ async def test_the_walk_delivers_a_mail_with_a_file_and_the_python_example_anoth
     assert walked[5:] == ["Hello", "Hello", "hello"]
     told = await run(sys.executable, "-", port=port, text=block("python"))
     assert told.splitlines()[-1] == "From Python"
+
+
+async def test_the_core_exchanges_a_message() -> None:
+    assert (await run(sys.executable, "-", port=0, text=block("core"))).splitlines()[-1] == "Hello, Bob"
