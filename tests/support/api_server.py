@@ -273,7 +273,7 @@ async def running_server(
             readiness.ready()
         # What they do not serve stays as generated, which the server answers with UNIMPLEMENTED.
         account, messages, files = SmallAccount(), SmallMessages(), SmallFiles()  # type: ignore[abstract]
-        events_servicer = EventsServicer(
+        events_servicer = EventsServicer(  # type: ignore[abstract, unused-ignore]
             Sources({"default": StoreSource(events)}),
             codec=ContentCodec(),
             clock=clock,

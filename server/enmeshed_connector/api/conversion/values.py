@@ -20,13 +20,17 @@ from enmeshed_connector.core.secret_bytes import SecretText
 from enmeshed_connector.runtime.use_cases.common import Protection
 
 _WORD_START = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MAX_TIMESTAMP = datetime(9999, 12, 31, 23, 59, 59, 999000, tzinfo=UTC)
 
 
 def set_time(target: Timestamp, text: str | None) -> None:
     """Fills a timestamp from a date of the network; leaves it unset for None."""
     if text is not None:
-        target.FromDatetime(parse_date(text))
+        # By hand: this runs several times for each object of a list, and `FromDatetime` takes three times as long.
+        since = parse_date(text) - _EPOCH
+        target.seconds = since.days * 86_400 + since.seconds
+        target.nanos = since.microseconds * 1000
 
 
 def time_of(message: Message, field: str) -> datetime | None:

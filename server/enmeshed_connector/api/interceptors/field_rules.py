@@ -35,6 +35,7 @@ class FieldRules:
         self._validator = protovalidate.Validator()
         self._make_key = make_key
         self._has_key: dict[str, bool] = {}
+        self._fields: dict[str, bool] = {}
 
     def __call__(self, call: Call, request: Message) -> None:
         """Checks a message, and gives a mutation its idempotency key.
@@ -42,7 +43,7 @@ class FieldRules:
         Raises:
             InvalidArgument: A field breaks a rule; the violations name each.
         """
-        if call.method.is_public:
+        if call.method.is_public or not self._has_fields(request):
             return
         violations = self._validator.collect_violations(request)
         if violations:
@@ -53,6 +54,14 @@ class FieldRules:
                 text += f" (and {len(violations) - 1} more)"
             raise InvalidArgument(text, violations=named, official_code="error.runtime.validation.invalidPropertyValue")
         self._take_key(call, request)
+
+    def _has_fields(self, request: Message) -> bool:
+        """Tells whether there is anything to check; many requests are empty, and even looking costs."""
+        name = request.DESCRIPTOR.full_name
+        known = self._fields.get(name)
+        if known is None:
+            known = self._fields[name] = bool(request.DESCRIPTOR.fields)
+        return known
 
     def _take_key(self, call: Call, request: Message) -> None:
         name = request.DESCRIPTOR.full_name
