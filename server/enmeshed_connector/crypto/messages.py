@@ -11,6 +11,7 @@ from enmeshed_connector.core.addresses import Address
 from enmeshed_connector.core.canonical_json import Json, JsonObject, dumps, loads_object
 from enmeshed_connector.core.dates import format_date
 from enmeshed_connector.core.encodings import from_utf8, to_utf8
+from enmeshed_connector.core.foreign_content import loads_with_content
 from enmeshed_connector.core.malformed import WrongType
 from enmeshed_connector.core.references import FileReference
 
@@ -53,6 +54,8 @@ class OpenedMessage:
     """The signed text, as it travelled."""
     members: JsonObject
     """The parsed text: `attachments`, `content`, `createdAt`, `recipients`; foreign and not yet checked."""
+    content_text: str | None = None
+    """The exact text of the content, where the parsed one does not tell all (`core.foreign_content`)."""
 
 
 def message_text(
@@ -158,7 +161,9 @@ def open_message(
         secrets.verify_peer(to_utf8(text), signature)
     except SignatureInvalid:
         raise SignatureInvalid("the signature of the message is not valid", official_code=_SIGNATURE_CODE) from None
-    members = loads_object(text, field="message.message", max_bytes=MAX_CIPHERTEXT_LENGTH)
+    members, content_text = loads_with_content(
+        text, ("content",), field="message.message", max_bytes=MAX_CIPHERTEXT_LENGTH
+    )
     recipients = required(members, "recipients", "recipients", "message.message")
     if not isinstance(recipients, list):
         raise WrongType("message.message.recipients", "must be a list")
@@ -166,7 +171,7 @@ def open_message(
         raise RecipientMismatch(
             "the signed text is not for this address", official_code="error.transport.messages.plaintextMismatch"
         )
-    return OpenedMessage(key, text, members)
+    return OpenedMessage(key, text, members, content_text)
 
 
 def open_own_message(body: str, key: SecretKey) -> str:

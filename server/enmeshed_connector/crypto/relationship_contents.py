@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from enmeshed_connector.core.canonical_json import Json, JsonObject, dumps, loads_object
 from enmeshed_connector.core.encodings import from_utf8, to_utf8
+from enmeshed_connector.core.foreign_content import loads_with_content
 from enmeshed_connector.core.ids import RELATIONSHIP, TEMPLATE, RelationshipId, TemplateId, parse_id
 from enmeshed_connector.core.malformed import Mismatch
 
@@ -81,6 +82,8 @@ class OpenedCreationContent:
     identity: IdentityKey
     """The requestor, address and key bound to each other."""
     template_id: TemplateId
+    content_text: str | None = None
+    """The exact text of the content, where `content` does not tell all (`core.foreign_content`)."""
 
 
 def creation_text(content: Json, identity: IdentityKey, template_id: TemplateId) -> str:
@@ -144,11 +147,12 @@ def open_creation(
         plaintext, "serializedCreationContent", signer or sealed.public_request.signature_key, "creationContent"
     )
     field = "creationContent.serializedCreationContent"
-    members = loads_object(text, field=field, max_bytes=MAX_CIPHERTEXT_LENGTH)
+    members, content_text = loads_with_content(text, ("content",), field=field, max_bytes=MAX_CIPHERTEXT_LENGTH)
     identity = IdentityKey.from_json(required(members, "identity", "identity", field), f"{field}.identity")
     identity.check_binding(f"{field}.identity")
     template_id = parse_id(TEMPLATE, read_text(members, "templateId", "templateId", field), f"{field}.templateId")
-    return OpenedCreationContent(text, required(members, "content", "content", field), identity, template_id)
+    content = required(members, "content", "content", field)
+    return OpenedCreationContent(text, content, identity, template_id, content_text)
 
 
 def sign_response(text: str, device_key: SignaturePrivateKey, secrets: RelationshipSecrets) -> str:

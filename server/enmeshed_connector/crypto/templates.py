@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from enmeshed_connector.core.canonical_json import Json, dumps, loads_object
 from enmeshed_connector.core.encodings import to_utf8
+from enmeshed_connector.core.foreign_content import loads_with_content
 
 from ._container import RandomSource, read_text, required
 from .exchange import TemplatePublicKey
@@ -27,6 +28,8 @@ class OpenedTemplate:
     """The owner, address and key bound to each other."""
     template_key: TemplatePublicKey
     """The key that a request is made with."""
+    content_text: str | None = None
+    """The exact text of the content, where `content` does not tell all (`core.foreign_content`)."""
 
 
 def template_text(content: Json, identity: IdentityKey, template_key: TemplatePublicKey) -> str:
@@ -87,11 +90,14 @@ def open_template(wire: str, key: SecretKey) -> OpenedTemplate:
     signature = Signature.from_json(
         required(signed, "deviceSignature", "deviceSignature", "template"), "template.deviceSignature"
     )
-    members = loads_object(text, field="template.serializedTemplate", max_bytes=MAX_CIPHERTEXT_LENGTH)
+    members, content_text = loads_with_content(
+        text, ("content",), field="template.serializedTemplate", max_bytes=MAX_CIPHERTEXT_LENGTH
+    )
     identity = IdentityKey.from_json(required(members, "identity", "identity", "template"), "template.identity")
     identity.public_key.verify(to_utf8(text), signature)
     identity.check_binding("template.identity")
     template_key = TemplatePublicKey.from_json(
         required(members, "templateKey", "templateKey", "template"), "template.templateKey"
     )
-    return OpenedTemplate(text, required(members, "content", "content", "template"), identity, template_key)
+    content = required(members, "content", "content", "template")
+    return OpenedTemplate(text, content, identity, template_key, content_text)

@@ -19,11 +19,12 @@ from enmeshed_connector.core.references import (
 )
 from enmeshed_connector.crypto.signatures import SignaturePublicKey
 from enmeshed_connector.crypto.symmetric import SecretKey
-from enmeshed_connector.transport.objects import Document
+from enmeshed_connector.transport.objects import EXACT_CONTENT, Document
 from enmeshed_connector.transport.protection import protection_of
 
 View = dict[str, Any]
-"""One object as callers see it, JSON."""
+"""One object as callers see it, JSON. `exactContent`, where it is there, is the JSON text of a content that says more
+than `content` or `creationContent` does."""
 
 LOCATIONS: Mapping[int, str] = {
     0: "RecoveryKit",
@@ -61,7 +62,7 @@ class Views:
             "attachments",
             "wasReadAt",
         )
-        return {**view, "recipients": recipients}
+        return {**view, **_exact(document), "recipients": recipients}
 
     def relationship(self, document: Document) -> View:
         """Returns a relationship."""
@@ -70,6 +71,7 @@ class Views:
         view = _pick(document, "id", "templateId", "status", "creationContent", "auditLog", "peerDeletionInfo")
         return {
             **view,
+            **_exact(document),
             "peer": peer["address"],
             "peerIdentity": {"address": peer["address"], "publicKey": key.to_base64(verbose=False)},
         }
@@ -88,7 +90,7 @@ class Views:
             "expiresAt",
             "maxNumberOfAllocations",
         )
-        return {**view, **self._protected(document, RelationshipTemplateReference)}
+        return {**view, **_exact(document), **self._protected(document, RelationshipTemplateReference)}
 
     def token(self, document: Document, *, is_ephemeral: bool = False) -> View:
         """Returns a token."""
@@ -103,7 +105,8 @@ class Views:
             "expiresAt",
             "forIdentity",
         )
-        return {**view, **self._protected(document, TokenReference), "isEphemeral": is_ephemeral}
+        protected = self._protected(document, TokenReference)
+        return {**view, **_exact(document), **protected, "isEphemeral": is_ephemeral}
 
     def file(self, document: Document) -> View:
         """Returns a file."""
@@ -219,6 +222,10 @@ def _protection(shared: SharedPasswordProtection) -> View:
 
 def _reference(reference: Reference) -> View:
     return {"truncated": reference.to_truncated(), "url": reference.to_url()}
+
+
+def _exact(document: Mapping[str, Any]) -> View:
+    return {"exactContent": document[EXACT_CONTENT]} if EXACT_CONTENT in document else {}
 
 
 def _pick(document: Mapping[str, Any], *names: str) -> View:

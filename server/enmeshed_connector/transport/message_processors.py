@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -22,12 +23,15 @@ from enmeshed_connector.transport.external_events import ExternalEvent, External
 from enmeshed_connector.transport.files import FileController
 from enmeshed_connector.transport.listeners import Listeners
 from enmeshed_connector.transport.message_documents import subjects_of_message
-from enmeshed_connector.transport.objects import FILES, MESSAGES, Document, without_unset
+from enmeshed_connector.transport.objects import EXACT_CONTENT, FILES, MESSAGES, Document, without_unset
 from enmeshed_connector.transport.relationship_documents import relationship_with
 from enmeshed_connector.transport.work import Work
 
 _IDS_PER_REQUEST = 100
 """Ids travel in the query, and servers take some 8 KiB of it."""
+
+_INLINE_CHARACTERS = 64 * 1024
+"""A body up to this length is opened on the event loop; a thread would cost more than it saves."""
 
 
 async def fetch_messages(context: AccountContext, message_ids: Sequence[str]) -> list[BackboneMessage]:
@@ -85,13 +89,20 @@ class MessageReceived(ExternalEventProcessor):
         secrets = await self._context.secrets.load(relationship["relationshipSecretId"], RelationshipSecrets, work=work)
         own = self._context.identity.address
         keys = {recipient.address: to_base64url(recipient.encrypted_key) for recipient in remote.recipients}
-        opened = open_message(own, keys, to_base64url(remote.body), secrets)
+        body = to_base64url(remote.body)
+        opened = (
+            open_message(own, keys, body, secrets)
+            if len(body) <= _INLINE_CHARACTERS
+            else await asyncio.to_thread(open_message, own, keys, body, secrets)
+        )
         attachments = await self._attachments(opened.members, remote, work)
         if "content" not in opened.members:
             raise MissingValue("content", "is missing in the message")
         mine = next(recipient for recipient in remote.recipients if recipient.address == own)
+        document = {EXACT_CONTENT: opened.content_text} if opened.content_text is not None else {}
         return sort_members(
-            {
+            document
+            | {
                 "@type": "Message",
                 "attachments": attachments,
                 "content": opened.members["content"],

@@ -50,6 +50,11 @@ FAILED_EVENTS = "_FailedEvents"
 """External events that cannot be processed, for listing and retry."""
 
 
+EXACT_CONTENT = "_exactContent"
+"""Property of ours: the exact JSON text of what a peer wrote as content, where the content that is stored does not tell
+all of it. Stays on this device, as its other devices could not read it, either."""
+
+
 class Category(enum.Enum):
     """The category of a datawallet payload. The order of the members is the order of modifications."""
 
@@ -270,5 +275,5 @@ def without_unset(**properties: Json) -> Document:
 
 
 def public_part(document: Mapping[str, Any]) -> Document:
-    """Returns the document without the properties of ours, as events and callers see it."""
-    return {name: value for name, value in document.items() if not name.startswith("_")}
+    """Returns the document without the properties of ours, as events and callers see it; exact content stays."""
+    return {name: value for name, value in document.items() if not name.startswith("_") or name == EXACT_CONTENT}

@@ -13,7 +13,7 @@ from enmeshed_connector.core.canonical_json import JsonObject, sort_members
 from enmeshed_connector.core.dates import format_date
 from enmeshed_connector.crypto.identities import IdentityKey
 from enmeshed_connector.storage import Store, where
-from enmeshed_connector.transport.objects import RELATIONSHIPS, Document, without_unset
+from enmeshed_connector.transport.objects import EXACT_CONTENT, RELATIONSHIPS, Document, without_unset
 from enmeshed_connector.transport.work import Work
 
 
@@ -70,8 +70,18 @@ def new_relationship(
     peer: IdentityKey,
     template_id: str,
     creation_content: Any,  # JSON of a peer, or of the caller.
+    creation_text: str | None = None,
 ) -> Document:
-    """Returns the document of a relationship as it begins, in status Pending."""
+    """Returns the document of a relationship as it begins, in status Pending.
+
+    Args:
+        remote: The relationship at the Backbone.
+        secret_id: The container of its secrets.
+        peer: The other side.
+        template_id: The template it was asked for with.
+        creation_content: What the requestor says.
+        creation_text: The exact text of that, where it says more.
+    """
     created: list[AuditLogEntry] = [entry for entry in remote.audit_log if entry.reason == Reason.CREATION]
     return sort_members(
         {
@@ -83,6 +93,7 @@ def new_relationship(
             "relationshipSecretId": secret_id,
             "status": Status.PENDING.value,
             "templateId": template_id,
+            **({} if creation_text is None else {EXACT_CONTENT: creation_text}),
         }
     )
 

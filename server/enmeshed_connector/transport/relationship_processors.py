@@ -104,6 +104,7 @@ class _RelationshipUpdater:
             peer=opened.identity,
             template_id=remote.template_id,
             creation_content=opened.content,
+            creation_text=opened.content_text,
         )
         await work.create(RELATIONSHIPS, document)
         return document

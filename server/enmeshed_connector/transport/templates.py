@@ -31,7 +31,7 @@ from enmeshed_connector.transport.context import AccountContext
 from enmeshed_connector.transport.errors import RecordMissing, SignatureNotValid
 from enmeshed_connector.transport.external_events import ExternalEvent, ExternalEventProcessor, payload_text
 from enmeshed_connector.transport.listeners import Listeners
-from enmeshed_connector.transport.objects import SECRETS, TEMPLATES, Document, public_part, without_unset
+from enmeshed_connector.transport.objects import EXACT_CONTENT, SECRETS, TEMPLATES, Document, public_part, without_unset
 from enmeshed_connector.transport.pending import Operation, PendingOperation, Ticket
 from enmeshed_connector.transport.protection import (
     check_recipient,
@@ -230,7 +230,7 @@ class TemplateController:
         protection = reference.password_protection
         return sort_members(
             without_unset(
-                **{"@type": "RelationshipTemplate"},
+                **{"@type": "RelationshipTemplate", EXACT_CONTENT: opened.content_text},
                 content=opened.content,
                 createdAt=format_date(received.created_at),
                 createdBy=received.created_by,

@@ -12,17 +12,19 @@ from datetime import datetime
 from enmeshed_connector.backbone.endpoints.tokens import BackboneToken, NewToken, Tokens
 from enmeshed_connector.backbone.errors import RecordNotFound
 from enmeshed_connector.core.addresses import Address
-from enmeshed_connector.core.canonical_json import Json, JsonObject, dumps, loads_object, sort_members
+from enmeshed_connector.core.canonical_json import DEFAULT_MAX_BYTES, Json, JsonObject, dumps, sort_members
 from enmeshed_connector.core.dates import format_date
 from enmeshed_connector.core.encodings import from_utf8, to_utf8
+from enmeshed_connector.core.foreign_content import loads_with_content
 from enmeshed_connector.core.ids import TOKEN, parse_id
+from enmeshed_connector.core.malformed import WrongType
 from enmeshed_connector.core.references import TokenReference
 from enmeshed_connector.core.secret_bytes import SecretText
 from enmeshed_connector.crypto import Cipher, PasswordProtection, SecretKey, decrypt, encrypt
 from enmeshed_connector.storage import FilterLike, SortLike
 from enmeshed_connector.transport.context import AccountContext
 from enmeshed_connector.transport.errors import RecordMissing, TokenEmpty
-from enmeshed_connector.transport.objects import TOKENS, Document, public_part, without_unset
+from enmeshed_connector.transport.objects import EXACT_CONTENT, TOKENS, Document, public_part, without_unset
 from enmeshed_connector.transport.pending import Operation, PendingOperation, Ticket
 from enmeshed_connector.transport.protection import (
     check_recipient,
@@ -197,12 +199,18 @@ def open_token(
     if received.content is None or received.created_by is None:
         raise TokenEmpty(f"Token {reference.id} is empty: somebody must fill it first.", facts={"id": reference.id})
     key = SecretKey(reference.key)
-    plain = decrypt(key, Cipher.from_text(received.content, "content"))
+    plain = from_utf8(decrypt(key, Cipher.from_text(received.content, "content")), "content")
+    # The content stands alone here; it is read as what other things carry it in.
+    members, content_text = loads_with_content(
+        f'{{"content":{plain}}}', ("content",), field="content", max_bytes=DEFAULT_MAX_BYTES
+    )
+    if set(members) != {"content"} or not plain.lstrip().startswith("{"):
+        raise WrongType("content", "must be a JSON object")
     protection = reference.password_protection
     return sort_members(
         without_unset(
-            **{"@type": "Token"},
-            content=loads_object(from_utf8(plain, "content"), field="content"),
+            **{"@type": "Token", EXACT_CONTENT: content_text},
+            content=members["content"],
             createdAt=format_date(received.created_at),
             createdBy=received.created_by,
             createdByDevice=received.created_by_device,
