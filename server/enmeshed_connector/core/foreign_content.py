@@ -25,6 +25,7 @@ _TOKEN = re.compile(
     )""",
     re.VERBOSE,
 )
+_BLANKS = " \t\n\r"
 _MAX_INTEGER_DIGITS = 20
 _INT64 = 2**63
 _UINT64 = 2**64
@@ -84,9 +85,26 @@ def loads_with_content(
     return members, content_text
 
 
+def loads_content(text: str, *, field: str, max_bytes: int) -> tuple[JsonObject, str | None]:
+    """Returns a content that stands alone and must be an object, and its exact text, as `loads_with_content` does.
+
+    Raises:
+        MalformedValue: It is no JSON object, or over `max_bytes`.
+    """
+    # Read as it is kept: inside of another object, so that the limits are the same.
+    wrapped = f'{{"content":{text}}}'
+    members, content_text = loads_with_content(wrapped, ("content",), field=field, max_bytes=max_bytes)
+    if len(_scan(wrapped, field)) != 1:
+        raise MalformedJson(field, "is not JSON")
+    if not text.lstrip(_BLANKS).startswith("{"):
+        raise WrongType(field, "must be a JSON object")
+    content: JsonObject = members["content"]
+    return content, content_text
+
+
 def _scan(text: str, field: str) -> list[_Member]:
     """Returns the members of the object that a text is, having checked the whole text, at any depth."""
-    if not text.lstrip(" \t\n\r").startswith("{"):
+    if not text.lstrip(_BLANKS).startswith("{"):
         raise WrongType(field, "must be a JSON object")
     members: list[_Member] = []
     # The names of each open object, None for an array.
@@ -141,7 +159,7 @@ def _scan(text: str, field: str) -> list[_Member]:
             members.append(member)
         elif not open_names:
             break
-    if expected != _NOTHING or text[position:].strip(" \t\n\r"):
+    if expected != _NOTHING or text[position:].strip(_BLANKS):
         raise MalformedJson(field, "is not JSON")
     return members
 

@@ -15,9 +15,8 @@ from enmeshed_connector.core.addresses import Address
 from enmeshed_connector.core.canonical_json import DEFAULT_MAX_BYTES, Json, JsonObject, dumps, sort_members
 from enmeshed_connector.core.dates import format_date
 from enmeshed_connector.core.encodings import from_utf8, to_utf8
-from enmeshed_connector.core.foreign_content import loads_with_content
+from enmeshed_connector.core.foreign_content import loads_content
 from enmeshed_connector.core.ids import TOKEN, parse_id
-from enmeshed_connector.core.malformed import WrongType
 from enmeshed_connector.core.references import TokenReference
 from enmeshed_connector.core.secret_bytes import SecretText
 from enmeshed_connector.crypto import Cipher, PasswordProtection, SecretKey, decrypt, encrypt
@@ -200,17 +199,12 @@ def open_token(
         raise TokenEmpty(f"Token {reference.id} is empty: somebody must fill it first.", facts={"id": reference.id})
     key = SecretKey(reference.key)
     plain = from_utf8(decrypt(key, Cipher.from_text(received.content, "content")), "content")
-    # The content stands alone here; it is read as what other things carry it in.
-    members, content_text = loads_with_content(
-        f'{{"content":{plain}}}', ("content",), field="content", max_bytes=DEFAULT_MAX_BYTES
-    )
-    if set(members) != {"content"} or not plain.lstrip().startswith("{"):
-        raise WrongType("content", "must be a JSON object")
+    content, content_text = loads_content(plain, field="content", max_bytes=DEFAULT_MAX_BYTES)
     protection = reference.password_protection
     return sort_members(
         without_unset(
             **{"@type": "Token", EXACT_CONTENT: content_text},
-            content=members["content"],
+            content=content,
             createdAt=format_date(received.created_at),
             createdBy=received.created_by,
             createdByDevice=received.created_by_device,

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from enmeshed_connector.core.canonical_json import dumps
-from enmeshed_connector.core.foreign_content import loads_with_content
+from enmeshed_connector.core.foreign_content import loads_content, loads_with_content
 from enmeshed_connector.core.malformed import MalformedJson, MalformedValue, NestedTooDeep, WrongType
 from tests.support.json_strategies import json_values
 
@@ -94,3 +94,16 @@ def test_everything_but_the_content_has_its_limits() -> None:
         read(f"[{deep}]")
     with pytest.raises(MalformedValue):
         loads_with_content(wrapped("1"), ("content",), field="message", max_bytes=10)
+
+
+def test_a_content_alone_is_read_as_one_inside_of_something() -> None:
+    deep = '{"a":' * 256 + "1" + "}" * 256
+    for text, expected in (
+        ('{"a":1}', ({"a": 1}, None)),
+        ('{"a":1,"a":2}', ({"a": 2}, '{"a":1,"a":2}')),
+        (deep, ({}, deep)),
+    ):
+        assert loads_content(text, field="token", max_bytes=10_000) == expected
+    for broken in ('{},"content":{}', "{}}", "[1]", "null", "", '{},"b":{}'):
+        with pytest.raises(MalformedValue):
+            loads_content(broken, field="token", max_bytes=10_000)
