@@ -16,6 +16,7 @@ import random as random_module
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 from ..core.canonical_json import JsonObject
 from ..core.clock import Clock, SystemClock
@@ -35,6 +36,8 @@ from .values import matcher, single_scalar
 _SUFFIX = ".sqlite"
 # More rows than this are decoded on a thread, so that the loop goes on.
 _ROWS_ON_LOOP = 200
+# How many rows are tried on the loop when the query does not say how many there are at most.
+_ROWS_TRIED = 20
 
 
 class SqliteStore(BaseStore):
@@ -125,9 +128,11 @@ class SqliteStore(BaseStore):
         self, spec: CollectionSpec, filter: Filter, order: Sequence[Sort], limit: int | None, after: Keyset | None
     ) -> list[JsonObject]:
         query = _Query(self._tables[spec.name], filter, order, limit, after)
-        if limit is None or limit > _ROWS_ON_LOOP or not query.is_exact:
-            return await self._readers.slow(query.run)
-        return await self._readers.quick(query.run)
+        if query.is_exact and limit is not None:
+            return await (self._readers.quick if limit <= _ROWS_ON_LOOP else self._readers.slow)(query.run)
+        # Most queries without a limit meet one row or two: the way to the thread and back would cost more than they do.
+        found = await self._readers.quick(query.run_short)
+        return await self._readers.slow(query.run) if found is None else found
 
     async def _count(self, spec: CollectionSpec, filter: Filter) -> int:
         table = self._tables[spec.name]
@@ -201,6 +206,18 @@ class _Query:
                     if len(found) == self._limit:
                         return found
         return found
+
+    def run_short(self, connection: sqlite3.Connection) -> list[JsonObject] | None:
+        """Returns the documents, None when SQLite finds more rows than are worth trying on the loop."""
+        rows: list[Any] = []
+        for statement, parameters in self._statements:
+            rows += connection.execute(statement, parameters).fetchmany(_ROWS_TRIED + 1 - len(rows))
+            if len(rows) > _ROWS_TRIED:
+                return None
+        documents = [read_document(row) for row in rows]
+        if self._matches is not None:
+            documents = [document for document in documents if self._matches(document)]
+        return documents[: self._limit]
 
 
 class SqliteDatabases:
