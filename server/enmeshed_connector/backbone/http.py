@@ -12,7 +12,6 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Se
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from http.cookiejar import CookieJar, DefaultCookiePolicy
 from pathlib import Path
 from types import SimpleNamespace, TracebackType
 from urllib.parse import urlsplit, urlunsplit
@@ -133,6 +132,7 @@ class BackboneHttp:
             self._trusting = ssl.create_default_context()
             self._trusting.check_hostname = False
             self._trusting.verify_mode = ssl.CERT_NONE
+        self._headers = {"User-Agent": settings.user_agent, "Accept-Encoding": "identity"}
         self._clients = {lane: self._client(lane) for lane in Lane}
 
     async def __aenter__(self) -> BackboneHttp:
@@ -180,21 +180,28 @@ class BackboneHttp:
         Raises:
             HttpFault: No answer came. `fault.sent` tells whether anything had been sent.
         """
-        timeout = httpx.Timeout(
-            connect=self._settings.connect_seconds,
-            pool=self._settings.connect_seconds,
-            read=silence_seconds or self._settings.silence_seconds,
-            write=None,
-        )
+        timeout = {
+            "connect": self._settings.connect_seconds,
+            "pool": self._settings.connect_seconds,
+            "read": silence_seconds or self._settings.silence_seconds,
+            "write": None,
+        }
         self._sent.set(SimpleNamespace(sent=False))
-        client = self._clients[lane]
         content = request.content() if callable(request.content) else request.content
-        headers = dict(request.headers)
+        headers = {**self._headers, **request.headers}
         if isinstance(content, bytes) and len(content) > _PIECE_BYTES:
             # As a whole it would be written in one go, and everything else on this loop would wait for that.
             headers["Content-Length"] = str(len(content))
             content = _pieces(content)
-        prepared = client.build_request(request.method, request.url, headers=headers, content=content, timeout=timeout)
+        # Not by `client.build_request`, which takes its time to merge settings that the client does not have.
+        prepared = httpx.Request(
+            request.method,
+            request.url,
+            headers=headers,
+            content=content,
+            extensions={"timeout": timeout},
+        )
+        client = self._clients[lane]
         try:
             response = await client.send(prepared, stream=True)
         except (httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError, OSError, ValueError) as error:
@@ -223,14 +230,10 @@ class BackboneHttp:
             trusting = self._transport(lane, self._trusting, None)
             for name in LOOPBACK_NAMES:
                 mounts[f"https://{name}"] = trusting
-        return httpx.AsyncClient(
-            transport=default,
-            mounts=mounts,
-            headers={"User-Agent": self._settings.user_agent, "Accept-Encoding": "identity"},
-            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
-            follow_redirects=False,
-            trust_env=False,
-        )
+        client = httpx.AsyncClient(transport=default, mounts=mounts, follow_redirects=False, trust_env=False)
+        # The client cannot be told to keep none, and looks for them in every answer.
+        client._cookies = _NoCookies()
+        return client
 
     def _transport(self, lane: Lane, tls: ssl.SSLContext, proxy: str | None) -> httpx.AsyncBaseTransport:
         def session() -> aiohttp.ClientSession:
@@ -261,6 +264,16 @@ class BackboneHttp:
         marker = self._sent.get()
         if marker is not None:
             marker.sent = True
+
+
+class _NoCookies(httpx.Cookies):
+    """Neither takes cookies nor sends any."""
+
+    def extract_cookies(self, response: httpx.Response) -> None:
+        """Leaves what the answer sets."""
+
+    def set_cookie_header(self, request: httpx.Request) -> None:
+        """Leaves the request as it is."""
 
 
 def is_loopback(host: str) -> bool:
