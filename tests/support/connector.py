@@ -71,34 +71,39 @@ async def running_connector(
 async def relate(running: RunningConnector) -> str:
     """Makes a relationship between alice and bob, active on both sides, and returns its id."""
     async with running.client("alice") as alice, running.client("bob") as bob:
-        template = await alice.call(
-            alice.relationship_templates.CreateTemplate,
-            json_format.ParseDict(
-                {
-                    "content": {"arbitraryRelationshipTemplateContent": {"value": {}}},
-                    "expireTime": "2099-01-01T00:00:00Z",
-                },
-                templates_pb.CreateTemplateRequest(),
-            ),
-        )
-        loaded = await bob.call(
-            bob.relationship_templates.LoadTemplate,
-            templates_pb.LoadTemplateRequest(reference=template.template.reference.truncated),
-        )
-        asked = await bob.call(
-            bob.relationships.CreateRelationship,
-            json_format.ParseDict(
-                {
-                    "templateId": loaded.template.id,
-                    "creationContent": {"arbitraryRelationshipCreationContent": {"value": {}}},
-                },
-                relationships_pb.CreateRelationshipRequest(),
-            ),
-        )
-        identifier = asked.relationship.id
-        await alice.call(alice.account.Sync, account_pb.SyncRequest())
-        await alice.call(
-            alice.relationships.AcceptRelationship, relationships_pb.AcceptRelationshipRequest(id=identifier)
-        )
-        await bob.call(bob.account.Sync, account_pb.SyncRequest())
+        return await relate_clients(alice, bob)
+
+
+async def relate_clients(templator: Client, requestor: Client) -> str:
+    """Makes a relationship between two accounts, active on both sides, and returns its id."""
+    template = await templator.call(
+        templator.relationship_templates.CreateTemplate,
+        json_format.ParseDict(
+            {
+                "content": {"arbitraryRelationshipTemplateContent": {"value": {}}},
+                "expireTime": "2099-01-01T00:00:00Z",
+            },
+            templates_pb.CreateTemplateRequest(),
+        ),
+    )
+    loaded = await requestor.call(
+        requestor.relationship_templates.LoadTemplate,
+        templates_pb.LoadTemplateRequest(reference=template.template.reference.truncated),
+    )
+    asked = await requestor.call(
+        requestor.relationships.CreateRelationship,
+        json_format.ParseDict(
+            {
+                "templateId": loaded.template.id,
+                "creationContent": {"arbitraryRelationshipCreationContent": {"value": {}}},
+            },
+            relationships_pb.CreateRelationshipRequest(),
+        ),
+    )
+    identifier = asked.relationship.id
+    await templator.call(templator.account.Sync, account_pb.SyncRequest())
+    await templator.call(
+        templator.relationships.AcceptRelationship, relationships_pb.AcceptRelationshipRequest(id=identifier)
+    )
+    await requestor.call(requestor.account.Sync, account_pb.SyncRequest())
     return str(identifier)
