@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import enum
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 
 import structlog
@@ -16,12 +17,15 @@ from enmeshed_connector.runtime.synchronisation import SYNC_REQUEST_SCHEMA, Sync
 from enmeshed_connector.runtime.use_cases.bundle import UseCases
 from enmeshed_connector.runtime.use_cases.subscriptions import SUBSCRIPTION_SCHEMA
 from enmeshed_connector.runtime.worker import WORKER_LEASE, Task, Worker
-from enmeshed_connector.storage import Lease, Store
+from enmeshed_connector.storage import Lease, LeaseLost, Store
 from enmeshed_connector.transport.account import TransportAccount
 from enmeshed_connector.transport.bootstrap import open_account
 from enmeshed_connector.transport.environment import Environment
 from enmeshed_connector.transport.objects import ACCOUNT_INFO
 from enmeshed_connector.transport.schema import TRANSPORT_SCHEMA
+
+_LOOK_EVERY_SECONDS = 0.2
+"""How often a replica looks for the identity that another one is making."""
 
 
 class AccountState(enum.Enum):
@@ -132,13 +136,13 @@ class AccountRuntime:
             try:
                 store = self._environment.store
                 await store.declare(*TRANSPORT_SCHEMA, SYNC_REQUEST_SCHEMA, SUBSCRIPTION_SCHEMA)
-                if lease is None and await store.get(ACCOUNT_INFO, "identity") is None:
-                    # Only one replica may make the identity; the others find it once they get the lease.
-                    lease = await store.acquire_lease(
-                        WORKER_LEASE, self._environment.worker, self._settings.lease_duration
-                    )
-                transport = await open_account(replace(self._environment, lease=lease))
+                lease = lease or await self._right_to_make_identity()
+                async with self._renewed(lease):
+                    transport = await open_account(replace(self._environment, lease=lease))
                 break
+            except LeaseLost:
+                # Another replica makes the identity; it is there once the lease is free again.
+                lease = None
             except DomainError as error:
                 if error.code not in (Code.UNAVAILABLE, Code.UNKNOWN, Code.ABORTED, Code.RESOURCE_EXHAUSTED):
                     self.state = AccountState.FAILED
@@ -158,6 +162,50 @@ class AccountRuntime:
         self._ready.set()
         self._logger.info("the account is open", address=context.identity.address)
         return lease
+
+    async def _right_to_make_identity(self) -> Lease | None:
+        """Returns None once the account has an identity, else the lease under which this process may make one.
+
+        Only one replica may make the identity; the others wait here until they find it.
+        """
+        store = self._environment.store
+        acquiring = asyncio.create_task(
+            store.acquire_lease(WORKER_LEASE, self._environment.worker, self._settings.lease_duration)
+        )
+        lease: Lease | None = None
+        try:
+            while await store.get(ACCOUNT_INFO, "identity") is None:
+                done, _ = await asyncio.wait({acquiring}, timeout=_LOOK_EVERY_SECONDS)
+                if done:
+                    lease = acquiring.result()
+                    return lease
+            return None
+        finally:
+            acquiring.cancel()
+            (unused,) = await asyncio.gather(acquiring, return_exceptions=True)
+            if lease is None and isinstance(unused, Lease):
+                await store.release_lease(unused)
+
+    @asynccontextmanager
+    async def _renewed(self, lease: Lease | None) -> AsyncIterator[None]:
+        """Keeps a lease while an account is opened, which may take longer than a lease lasts."""
+        if lease is None:
+            yield
+            return
+
+        async def renew() -> None:
+            # When this fails, commits under the lease are refused: they tell.
+            with suppress(DomainError):
+                while True:
+                    await self._environment.clock.sleep(self._settings.lease_duration / 4)
+                    await self._environment.store.renew_lease(lease)
+
+        renewal = asyncio.create_task(renew())
+        try:
+            yield
+        finally:
+            renewal.cancel()
+            await asyncio.gather(renewal, return_exceptions=True)
 
     async def _work(self, lease: Lease | None) -> None:
         transport, synchronisation = self.transport, self.synchronisation

@@ -73,6 +73,14 @@ async def test_an_account_gets_an_identity_and_keeps_it(network: Network) -> Non
         assert again.use_cases.account.identity()["address"] == address
 
 
+async def test_replicas_that_start_at_once_share_one_identity(network: Network) -> None:
+    replicas = [await runtime_of(network, "alice") for _ in range(3)]
+    async with running(replicas[0]), running(replicas[1]), running(replicas[2]):
+        addresses = {replica.use_cases.account.identity()["address"] for replica in replicas}
+    assert len(addresses) == 1
+    assert len(network.rows("SELECT * FROM identities")) == 1
+
+
 async def test_an_account_that_cannot_be_opened_says_why_and_stops_nobody(network: Network) -> None:
     broken = await runtime_of(network, "broken", allow_identity_creation=False)
     whole = await runtime_of(network, "whole")
