@@ -23,19 +23,21 @@ from enmeshed_connector.backbone.errors import AnswerLost, BackboneRejected, Rec
 from enmeshed_connector.core.canonical_json import dumps
 from enmeshed_connector.storage import CollectionSpec
 from enmeshed_connector.transport.context import AccountContext
-from enmeshed_connector.transport.datawallet_events import events_of_change
+from enmeshed_connector.transport.datawallet_events import events_of_change, subjects_of_relationship
 from enmeshed_connector.transport.datawallet_payloads import PayloadCipher, PulledModification
 from enmeshed_connector.transport.errors import DatawalletNotReadable, DatawalletVersionTooLow, SyncRunningElsewhere
-from enmeshed_connector.transport.modifications import ModificationType
+from enmeshed_connector.transport.modifications import ModificationType, removed_by
 from enmeshed_connector.transport.objects import (
     ACCOUNT_INFO,
     DEVICE_SECRETS,
     DEVICES,
+    ERASURES,
     RELATIONSHIPS,
     RESTORED,
     SYNC_INFO,
     UNPUSHED_MODIFICATIONS,
     Document,
+    SynchronizedCollections,
 )
 from enmeshed_connector.transport.sync_state import DATAWALLET_TIME, NO_RUN, PushAttempt, SyncState
 from enmeshed_connector.transport.work import Cause, Origin, Work, WorkerCommits
@@ -62,9 +64,12 @@ class PullResult:
 class Datawallet:
     """Pulls and pushes. Used by the sync engine, one caller at a time."""
 
-    def __init__(self, context: AccountContext, commits: WorkerCommits, state: SyncState) -> None:
-        """Takes the account, the worker's commits, and what is durable about syncs."""
+    def __init__(
+        self, context: AccountContext, commits: WorkerCommits, state: SyncState, collections: SynchronizedCollections
+    ) -> None:
+        """Takes the account, the worker's commits, what is durable about syncs, and what is shared."""
         self._context = context
+        self._collections = collections
         self._commits = commits
         self._state = state
         self._calls = DatawalletCalls(context.backbone)
@@ -285,12 +290,20 @@ class Datawallet:
         before = await work.get(collection, object_id)
         after: Document | None = dict(before) if before is not None else None
         for item in group:
-            after = _merge(after, item.type, item.payload or {})
+            payload = item.payload or {}
+            if item.type is ModificationType.UPDATE and after is not None:
+                gone = removed_by(self._collections.find(collection), after, item.category, payload)
+                after = {name: value for name, value in after.items() if name not in gone}
+            after = _merge(after, item.type, payload)
         for record in await self._state.unpushed_of(work, object_id):
             after = _merge(after, ModificationType(record["type"]), record.get("payload") or {})
         if after is None:
             if before is not None:
                 work.delete_silently(collection, object_id)
+                if collection == RELATIONSHIPS:
+                    # The device that decomposed it deletes the rest by modifications of its own; the log is ours.
+                    for subject in subjects_of_relationship(before):
+                        work.store_silently(ERASURES, {"id": subject})
         else:
             after = {"id": object_id} | after
             if collection == RELATIONSHIPS and before is not None:
@@ -308,7 +321,7 @@ def _version_too_low() -> DatawalletVersionTooLow:
 
 
 def _merge(document: Document | None, kind: ModificationType, payload: Document) -> Document | None:
-    """Returns the document after one modification: properties are replaced as a whole, and none is taken away."""
+    """Returns the document after one modification: properties are replaced as a whole, others stay."""
     if kind is ModificationType.DELETE:
         return None
     merged = dict(document or {})

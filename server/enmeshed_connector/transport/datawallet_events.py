@@ -82,11 +82,8 @@ def _of_message(before: Document | None, after: Document | None) -> Iterator[Con
 def _of_relationship(before: Document | None, after: Document | None) -> Iterator[ConsequentEvent]:
     if after is None:
         if before is not None:
-            yield ConsequentEvent(
-                events.RELATIONSHIP_DECOMPOSED_BY_SELF,
-                {"relationshipId": before["id"]},
-                subjects_of_relationship(before),
-            )
+            # Without subjects: this is the one event about the relationship that stays readable.
+            yield ConsequentEvent(events.RELATIONSHIP_DECOMPOSED_BY_SELF, {"relationshipId": before["id"]}, ())
         return
     subjects = subjects_of_relationship(after)
     new_entries = _audit_log(after)[len(_audit_log(before)) :]
@@ -97,13 +94,19 @@ def _of_relationship(before: Document | None, after: Document | None) -> Iterato
             yield ConsequentEvent(events.RELATIONSHIP_REACTIVATION_REQUESTED, after, subjects)
         elif entry.get("reason") in _REACTIVATION_ENDS:
             yield ConsequentEvent(events.RELATIONSHIP_REACTIVATION_COMPLETED, after, subjects)
-    status = _deletion_status(after)
-    if status in _PEER_DELETION_EVENTS and status != _deletion_status(before):
+    status, former = _deletion_status(after), _deletion_status(before)
+    if status != former and status in _PEER_DELETION_EVENTS:
         yield ConsequentEvent(_PEER_DELETION_EVENTS[status], after, subjects)
+    elif not status and former == "ToBeDeleted":
+        yield ConsequentEvent(events.PEER_DELETION_CANCELLED, after, subjects)
 
 
 def _of_file(before: Document | None, after: Document | None) -> Iterator[ConsequentEvent]:
     if before is None or after is None:
+        if after is not None:
+            yield ConsequentEvent(events.FILE_STORED, after, _texts(after["id"]))
+        elif before is not None:
+            yield ConsequentEvent(events.FILE_DELETED, before, _texts(before["id"]))
         return
     subjects = _texts(after["id"])
     if after.get("ownershipIsLocked") and not before.get("ownershipIsLocked"):

@@ -34,6 +34,7 @@ class PulledModification:
     type: ModificationType
     payload: JsonObject | None
     created_by_device: str
+    category: Category | None = None
 
 
 class PayloadCipher:
@@ -76,6 +77,7 @@ class PayloadCipher:
             ModificationType(modification.type),
             payload,
             modification.created_by_device,
+            None if modification.payload_category is None else Category(modification.payload_category),
         )
 
     def _seal(self, record: Document, index: int) -> NewModification:

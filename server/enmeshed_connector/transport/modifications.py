@@ -6,7 +6,7 @@ Source: transport.md, section 11.2.
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,7 +68,7 @@ def updated(
 ) -> list[Modification]:
     """Returns one Update for each category with a changed property, holding all properties that the category has now.
 
-    Other devices merge: a property that was removed is not sent and stays as it was there.
+    A property that was removed is not sent. Official devices merge, so it stays as it was there; see `removed_by`.
     """
     changed = {name for name in before.keys() | after.keys() if before.get(name, _ABSENT) != after.get(name, _ABSENT)}
     return [
@@ -82,6 +82,31 @@ def updated(
         for category, names in collection.categories()
         if not changed.isdisjoint(names)
     ]
+
+
+def removed_by(
+    collection: SynchronizedCollection | None,
+    document: Mapping[str, Any] | None,
+    category: Category | None,
+    payload: Mapping[str, Any],
+) -> Collection[str]:
+    """Returns the properties of a document that an Update says are gone.
+
+    An Update holds all properties that its category has, and is made only when one of them changed. So one that changes
+    nothing of what is known here was made because of what it lacks: a message is unread again, a peer's deletion is
+    cancelled. One that also changes something else may come from a device that had not heard of the property yet.
+
+    Args:
+        collection: How its documents are shared; None when no room knows it.
+        document: The document as it is known here.
+        category: The category of the Update.
+        payload: What it holds.
+    """
+    names = dict(collection.categories()).get(category, ()) if collection and category else ()
+    known = {name: document[name] for name in names if document is not None and name in document}
+    if any(name not in known or known[name] != value for name, value in payload.items()):
+        return ()
+    return known.keys() - payload.keys()
 
 
 def deleted(collection: SynchronizedCollection, object_id: str) -> list[Modification]:

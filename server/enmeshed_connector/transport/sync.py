@@ -68,7 +68,7 @@ class SyncController:
         self._commits = WorkerCommits(context.commits)
         self._is_worker = True
         self._state = SyncState(context.store)
-        self._datawallet = Datawallet(context, self._commits, self._state)
+        self._datawallet = Datawallet(context, self._commits, self._state, collections)
         self._snapshot = Snapshot(context, self._commits, collections)
         self.failed_events = FailedEvents(context.store, context.commits, self._commits, processors)
         self._runs = RunEngine(context, self._commits, self._state, self._datawallet, processors, self.failed_events)

@@ -6,11 +6,14 @@ import pytest
 
 from enmeshed_connector.core.errors import DomainError
 from enmeshed_connector.transport.errors import RecordMissing
+from enmeshed_connector.transport.modifications import removed_by
 from enmeshed_connector.transport.objects import (
     DEVICES,
     MESSAGES,
+    RELATIONSHIPS,
     TRANSPORT_COLLECTIONS,
     UNPUSHED_MODIFICATIONS,
+    Category,
     SynchronizedCollection,
     SynchronizedCollections,
 )
@@ -170,3 +173,41 @@ def test_a_collection_has_one_declaration() -> None:
 
     with pytest.raises(ValueError, match="two ways"):
         SynchronizedCollections(TRANSPORT_COLLECTIONS, (SynchronizedCollection(MESSAGES, technical_data=("x",)),))
+
+
+COLLECTIONS = SynchronizedCollections(TRANSPORT_COLLECTIONS)
+INFO = {"deletionDate": "2026-01-01T00:00:00.000Z", "deletionStatus": "ToBeDeleted"}
+KNOWN = {
+    "id": "RELaaaaaaaaaaaaaaaaa",
+    "status": "Active",
+    "auditLog": [1],
+    "peerDeletionInfo": INFO,
+    "templateId": "RLT",
+}
+
+
+@pytest.mark.parametrize(
+    ("payload", "gone"),
+    [
+        ({"status": "Active", "auditLog": [1]}, {"peerDeletionInfo"}),
+        ({"status": "Active", "auditLog": [1], "peerDeletionInfo": INFO}, set()),
+        ({"status": "Terminated", "auditLog": [1, 2]}, set()),
+        ({"status": "Active", "auditLog": [1], "peer": {}}, set()),
+        ({"status": "Active", "auditLog": [1], "ofANewerVersion": True}, set()),
+    ],
+    ids=["only less", "the same", "other changes", "more that is known", "more that is unknown"],
+)
+def test_an_update_that_changes_nothing_else_tells_what_was_removed(payload: dict[str, Any], gone: set[str]) -> None:
+    collection = COLLECTIONS.find(RELATIONSHIPS)
+
+    assert set(removed_by(collection, KNOWN, Category.TECHNICAL_DATA, payload)) == gone
+
+
+def test_the_last_property_of_a_category_is_removed_by_an_empty_update() -> None:
+    assert set(removed_by(COLLECTIONS.find(MESSAGES), MESSAGE, Category.USERDATA, {})) == {"wasReadAt"}
+
+
+def test_nothing_is_removed_from_what_is_not_known() -> None:
+    assert not removed_by(None, KNOWN, Category.TECHNICAL_DATA, {})
+    assert not removed_by(COLLECTIONS.find(MESSAGES), None, Category.USERDATA, {})
+    assert not removed_by(COLLECTIONS.find(MESSAGES), MESSAGE, None, {})
