@@ -16,10 +16,16 @@ pytestmark = [pytest.mark.node, pytest.mark.asyncio(loop_scope="module")]
 Connected = tuple[OurSide, OfficialPeer, str]
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def official(peers: Peers) -> OfficialPeer:
+    """The official peer of all tests here."""
+    return await peers.start()
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="module", params=[True, False], ids=["we asked", "we were asked"])
-async def connected(request: pytest.FixtureRequest, accounts: OurAccounts, peers: Peers) -> Connected:
+async def connected(request: pytest.FixtureRequest, accounts: OurAccounts, official: OfficialPeer) -> Connected:
     """An account of ours and an official peer with an active relationship, and its id."""
-    ours, official = await accounts.open(), await peers.start()
+    ours = await accounts.open()
     if request.param:
         relationship = await ours.ask(await offer(official))
         await official.sync()
