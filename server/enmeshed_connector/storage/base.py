@@ -14,7 +14,15 @@ from ..core.dates import format_date
 from .errors import LeaseLost, RevisionConflict
 from .filters import Filter, FilterLike, as_filter, check_path, where
 from .port import CollectionSpec, IdempotencyRecord, Keyset, Lease, Log, Position, Sort, SortLike, StoreOptions
-from .system_collections import COUNTERS, IDEMPOTENCY, LEASES, SYSTEM_COLLECTIONS, idempotency_record, lease_document
+from .system_collections import (
+    COUNTERS,
+    IDEMPOTENCY,
+    LEASES,
+    MARKS,
+    SYSTEM_COLLECTIONS,
+    idempotency_record,
+    lease_document,
+)
 from .unit_of_work import CommitRequest, StoreUnitOfWork
 from .values import check_keyset, resolve_sort
 
@@ -23,7 +31,7 @@ T = TypeVar("T")
 _FIRST_WAIT = timedelta(milliseconds=5)
 _LONGEST_WAIT = timedelta(milliseconds=500)
 _TIDY_BATCH = 500
-_TAKEN_NAMES = frozenset({"_log", "_meta", "_counters", "_columns", "_values", "_subjects", "_blobs"})
+_TAKEN_NAMES = frozenset({"_log", "_meta", "_counters", "_columns", "_values", "_subjects", "_blobs", "_marks"})
 
 
 class Collections:
@@ -305,7 +313,7 @@ def _renewals_of(lease: str) -> str:
 
 
 def _merge(known: CollectionSpec | None, spec: CollectionSpec) -> CollectionSpec:
-    if not _is_name(spec.name) or (spec.name.lower() in _TAKEN_NAMES and spec != COUNTERS):
+    if not _is_name(spec.name) or (spec.name.lower() in _TAKEN_NAMES and spec not in (COUNTERS, MARKS)):
         raise ValueError(f"not a collection name: {spec.name!r}")
     for path in (spec.id_field, *indexed_paths(spec)):
         check_path(path)

@@ -129,6 +129,11 @@ class PageBuilder:
             self._next = position
         return True
 
+    @property
+    def has_room(self) -> bool:
+        """Whether every event offered so far was taken."""
+        return not self._is_full
+
     def finish(self, end: Position) -> LogPage:
         """Returns the page; `end` is the place after everything that was there to be read."""
         if not self._is_full:

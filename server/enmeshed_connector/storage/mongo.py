@@ -31,7 +31,7 @@ from .mongo_entries import Blobs, Entries, Meta
 from .mongo_log import MongoLog
 from .mongo_query import behind, sort_fields, translate
 from .port import CollectionSpec, Keyset, Position, Sort, StoreOptions
-from .system_collections import COUNTERS, SYSTEM_COLLECTIONS
+from .system_collections import COUNTERS, MARKS, SYSTEM_COLLECTIONS
 from .unit_of_work import CommitRequest, StoreUnitOfWork
 from .values import matcher
 
@@ -223,7 +223,7 @@ class MongoDatabases:
         check_database_name(name)
         database = self._connected()[name]
         updates_are_atomic = await self._has_atomic_updates()
-        meta = Meta(database["_Meta"])
+        meta = Meta(database["_Meta"], database[MARKS.name])
         log_id = await meta.open(self._random_bytes)
         blobs = Blobs(database["_Blobs"], self._random_bytes)
         entries = Entries(database["_Log"], blobs)
@@ -240,7 +240,7 @@ class MongoDatabases:
         )
         async with errors_translated():
             await entries.prepare()
-            await committer.open(await meta.oldest())
+            await committer.open(meta.oldest)
         log = MongoLog(
             log_id,
             clock=self._clock,
@@ -260,7 +260,7 @@ class MongoDatabases:
             entries=entries,
             log=log,
         )
-        await store.declare(*SYSTEM_COLLECTIONS, COUNTERS, *specs)
+        await store.declare(*SYSTEM_COLLECTIONS, COUNTERS, MARKS, *specs)
         return store
 
     async def names(self) -> list[str]:

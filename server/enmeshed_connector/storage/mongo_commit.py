@@ -27,7 +27,7 @@ from pymongo.errors import BulkWriteError, DuplicateKeyError, PyMongoError
 from ..core.clock import Clock
 from ..core.dates import format_date
 from ..core.errors import DomainError
-from .errors import CommitOutcomeUnknown, StorageUnavailable
+from .errors import CommitOutcomeUnknown, StorageUnavailable, StoreCorrupt
 from .filters import all_of, where
 from .mongo_apply import Applier
 from .mongo_codec import GONE, LARGE, REV, Raw, decode, encode, rev_of, tombstone
@@ -47,7 +47,7 @@ _RETRY_LONGEST = timedelta(seconds=1)
 _TRUST_HEAD_SECONDS = 60.0
 _PRUNE_EVERY = 256
 _OWNER_POLLS = 20
-_OWNER_POLL = timedelta(milliseconds=50)
+_OWNER_POLL = timedelta(milliseconds=5)
 _LOOKUPS_AT_ONCE = 50
 
 
@@ -138,11 +138,17 @@ class Committer:
         """The place after the newest event known here."""
         return self._last_event
 
-    async def open(self, oldest: Position) -> None:
-        """Finds the head and applies what a process that died left unapplied."""
+    async def open(self, oldest: Callable[[], Awaitable[Position]]) -> None:
+        """Finds the head and applies what a process that died left unapplied.
+
+        Args:
+            oldest: Gives the place after the last event that retention removed.
+        """
         async with self._lock:
-            await self._persistently(lambda: self._load_head(oldest))
+            await self._persistently(self._load_head)
             await self._catch_up()
+            # Known for certain only now: the mark is a document that may have been among the unapplied.
+            self._last_event = max(self._last_event, await self._persistently(oldest))
 
     async def commit(self, request: CommitRequest) -> Position:
         """Stores a unit of work; cancelling the caller does not stop it."""
@@ -196,17 +202,24 @@ class Committer:
         if any(item.request.stores_nothing for item in items):
             await self._catch_up()
         attempt = 0
+        is_newest = False
         while items:
             await self._apply_tail()
             try:
-                planned = await self._persistently(lambda: self._plan(items))  # noqa: B023 - awaited at once
+                planned = await self._persistently(lambda: self._plan(items, is_newest))  # noqa: B023 - awaited at once
             except _HeadMoved:
+                before = self._end
                 await self._catch_up()
+                is_newest = self._end == before
                 continue
+            is_newest = False
             stored = await self._insert(planned)
             await self._take_over([plan.entry for plan in planned[:stored]])
             for plan in planned[:stored]:
                 plan.item.resolve(end_of(plan.entry))
+            if stored < len(planned):
+                # Who was faster may wait for the mark.
+                await self._clean_up()
             items = [plan.item for plan in planned[stored:]]
             if items:
                 await self._catch_up()
@@ -215,9 +228,17 @@ class Committer:
 
     # Planning: under the lock, everything up to the head applied.
 
-    async def _plan(self, items: Sequence[_Item]) -> list[_Planned]:
-        """Returns the entries of the commits that may enter the log now; the others are failed or done."""
-        await self._load_revisions(items)
+    async def _plan(self, items: Sequence[_Item], is_newest: bool) -> list[_Planned]:
+        """Returns the entries of the commits that may enter the log now; the others are failed or done.
+
+        Args:
+            items: The commits.
+            is_newest: Whether the log was just seen to end at the head known here.
+
+        Raises:
+            _HeadMoved: It does not.
+        """
+        await self._load_revisions(items, is_newest)
         plan = _Plan(self._revisions)
         planned: list[_Planned] = []
         for item in items:
@@ -227,6 +248,9 @@ class Committer:
                 writes = await self._checked_writes(item.request, plan)
                 await self._prepare(item)
             except DomainError as error:
+                if not is_newest:
+                    # Refused by what is known here; others may have changed it since. The next look is the last.
+                    raise _HeadMoved from error
                 item.fail(error)
                 continue
             if not writes and not item.request.events:
@@ -237,7 +261,7 @@ class Committer:
             plan.add(position, writes)
         return planned
 
-    async def _load_revisions(self, items: Sequence[_Item]) -> None:
+    async def _load_revisions(self, items: Sequence[_Item], is_newest: bool) -> None:
         """Asks the database for the revisions that matter and are not known."""
         wanted: dict[Key, None] = {}
         for item in items:
@@ -253,6 +277,8 @@ class Committer:
             chunk = missing[start : start + _LOOKUPS_AT_ONCE]
             for key, known in zip(chunk, await asyncio.gather(*map(self._look_up, chunk)), strict=True):
                 if known.rev is not None and known.rev > self._end.entry:
+                    if is_newest:
+                        raise StoreCorrupt(f"{key[0]} {key[1]} is newer than the log: was an older log restored?")
                     raise _HeadMoved
                 self._revisions.set(key, known)
 
@@ -437,7 +463,7 @@ class Committer:
         Only when its maker seems to be dead does another process apply it.
         """
         last = position_of(entries[-1])
-        for _ in range(_OWNER_POLLS):
+        for attempt in range(1, _OWNER_POLLS + 1):
             newest = await self._persistently(lambda: self._entries.get(last))
             following = await self._persistently(lambda: self._entries.get(last + 1))
             applied = last if newest is None or newest.get("done") else 0
@@ -447,24 +473,22 @@ class Committer:
                     # Changes are still noted, but nothing is left to be done.
                     entry["is_applied"] = True
                 return
-            await self._clock.sleep(_OWNER_POLL)
+            await self._clock.sleep(_OWNER_POLL * attempt)
 
     async def _check_head(self) -> None:
         """Makes sure that the head known here was not passed by others whose entries retention has removed since."""
         if self._clock.monotonic() - self._head_seen_at < _TRUST_HEAD_SECONDS or self._end.entry == 0:
             return
         if await self._persistently(lambda: self._entries.get(self._end.entry)) is None:
-            await self._persistently(lambda: self._load_head(START))
+            await self._persistently(self._load_head)
         self._head_seen_at = self._clock.monotonic()
 
-    async def _load_head(self, oldest: Position) -> None:
+    async def _load_head(self) -> None:
         newest = await self._entries.newest()
-        if newest is None:
-            self._end = self._last_event = oldest
-            self._applied = oldest.entry
-        else:
+        if newest is not None:
             with_events = newest if newest["count"] else await self._entries.newest(with_events=True)
-            self._last_event = oldest if with_events is None else end_of(with_events)
+            if with_events is not None:
+                self._last_event = max(self._last_event, end_of(with_events))
             head = position_of(newest)
             self._applied = head if newest.get("done") else int(newest["applied"])
             self._end = Position(self._applied, 0) if self._applied < head else end_of(newest)
@@ -479,7 +503,8 @@ class Committer:
             if self._applied - self._pruned >= _PRUNE_EVERY:
                 await self._entries.prune(self._applied)
                 self._pruned = self._applied
-            if not self._queue and self._applied:
+            # Others wait for this mark where updates are not atomic; elsewhere the next entry tells as much.
+            if self._applied and (not self._queue or not self._updates_are_atomic):
                 await self._entries.mark_applied(self._applied)
         except PyMongoError as error:
             # Only a hint for others; the next commit gives it again.

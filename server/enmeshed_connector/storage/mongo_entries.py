@@ -27,6 +27,7 @@ from .mongo_codec import BLOB, LARGE, Raw, decode_json, encode_json
 from .mongo_connection import Collection, errors_translated
 from .port import Position
 from .positions import LOG_ID_BYTES, START
+from .system_collections import OLDEST
 from .unit_of_work import EmittedEvent
 
 FORMAT = 1
@@ -141,8 +142,9 @@ class Entries:
 class Meta:
     """Facts about the database, one document each."""
 
-    def __init__(self, collection: Collection) -> None:
+    def __init__(self, collection: Collection, marks: Collection) -> None:
         self._collection = collection
+        self._marks = marks
 
     async def open(self, random_bytes: Callable[[int], bytes]) -> bytes:
         """Returns the id of the log, made when the database is new.
@@ -165,14 +167,8 @@ class Meta:
 
     async def oldest(self) -> Position:
         """Returns the place after the last event that retention removed."""
-        document = await self._collection.find_one({"_id": "oldest"})
+        document = await self._marks.find_one({"_id": OLDEST})
         return START if document is None else Position(int(document["entry"]), int(document["index"]))
-
-    async def set_oldest(self, position: Position) -> None:
-        """Notes which events retention removes, before it does."""
-        await self._collection.replace_one(
-            {"_id": "oldest"}, {"_id": "oldest", "entry": position.entry, "index": position.index}, upsert=True
-        )
 
 
 async def _insert_unless_there(collection: Collection, document: Raw) -> None:

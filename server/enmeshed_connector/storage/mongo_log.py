@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 
 from pymongo import ASCENDING
 
 from ..core.clock import Clock
 from ..core.dates import format_date, parse_date
-from .log_base import BaseLog, cursors_passed_by, erased
+from .log_base import BaseLog, PageBuilder, cursors_passed_by, erased
 from .mongo_codec import Raw, encode_json
 from .mongo_commit import Committer
 from .mongo_connection import errors_translated
 from .mongo_entries import Entries, Meta, entry_id, position_of
 from .port import LogPage, Position, Retention, TrimResult
 from .positions import StoredEntry, check_place, trim_boundary
+from .system_collections import MARKS, OLDEST, cursor_document, cursor_position
+from .unit_of_work import StoreUnitOfWork
 
 # Up to this many entries are asked for one by one, which every server finds at once.
 _LOOKUPS = 16
@@ -65,14 +67,16 @@ class MongoLog(BaseLog):
     ) -> LogPage:
         """Returns the events that follow a place."""
         page = self.page(after, limit, max_bytes, types)
-        if after >= self._committer.end:
-            await self._committer.refresh()
         await self._committer.settle()
         end = self._committer.end
         async with errors_translated():
-            async for entry in self._between(after.entry, end.entry):
-                if not page.add(position_of(entry), entry["at"], await self._entries.decode_events(entry)):
-                    break
+            if after.entry <= end.entry:
+                await self._fill(page, after.entry, end.entry)
+            if page.has_room:
+                # Only now: what is known here needs no look at what other processes did.
+                await self._committer.refresh()
+                known, end = end, self._committer.end
+                await self._fill(page, max(after.entry, known.entry + 1), end.entry)
             # Looked at after the events: what was removed while they were read is noticed.
             check_place(after, await self._meta.oldest(), end.entry, self.log_id)
         return page.finish(end)
@@ -115,11 +119,17 @@ class MongoLog(BaseLog):
             ]
             total = sum(entry.events for entry in stored)
             boundary = trim_boundary(stored, total, cursors, retention, now)
-            if boundary is not None:
-                # Before anything goes: the other order would show a gap as if nothing were missing.
-                await self._meta.set_oldest(boundary)
+        if boundary is not None:
+            # Before anything goes: the other order would show a gap as if nothing were missing.
+            await self._bound.transact(_mark_oldest(boundary))
+        async with errors_translated():
             removed = await self._remove(boundary, newest, format_date(now - _KEEP_AGE))
         return TrimResult(removed, cursors_passed_by(cursors, boundary))
+
+    async def _fill(self, page: PageBuilder, first: int, last: int) -> None:
+        async for entry in self._between(first, last):
+            if not page.add(position_of(entry), entry["at"], await self._entries.decode_events(entry)):
+                return
 
     async def _remove(self, boundary: Position | None, newest: int, before: str) -> int:
         """Removes events up to the boundary, and old entries that have none left."""
@@ -152,3 +162,13 @@ class MongoLog(BaseLog):
         ).sort("_id", ASCENDING)
         async for entry in cursor:
             yield entry
+
+
+def _mark_oldest(position: Position) -> Callable[[StoreUnitOfWork], Awaitable[None]]:
+    async def work(uow: StoreUnitOfWork) -> None:
+        mark = await uow.get(MARKS.name, OLDEST)
+        # Another process may have removed more.
+        if mark is None or cursor_position(mark) < position:
+            uow.put(MARKS.name, cursor_document(OLDEST, position))
+
+    return work

@@ -18,6 +18,12 @@ LEASES = CollectionSpec("_Leases", id_field="name")
 COUNTERS = CollectionSpec("_Counters", id_field="name")
 """One document per counter; SQLite has a table of its own instead."""
 
+MARKS = CollectionSpec("_Marks", id_field="name")
+"""Places in the log that only move forward; SQLite keeps them in a table of its own."""
+
+OLDEST = "oldest"
+"""The mark after the last event that retention removed."""
+
 SYSTEM_COLLECTIONS = (IDEMPOTENCY, CURSORS, LEASES)
 
 

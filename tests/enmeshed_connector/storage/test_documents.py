@@ -30,7 +30,15 @@ def without_rev(document: dict[str, Any] | None) -> dict[str, Any]:
 
 
 async def test_a_document_comes_out_as_it_went_in(store: Store) -> None:
-    document = {"id": "1", "@type": "Thing", "n": None, "b": True, "i": 7, "f": 0.25, "deep": {"list": [1, {"x": "ü"}, []]}}
+    document = {
+        "id": "1",
+        "@type": "Thing",
+        "n": None,
+        "b": True,
+        "i": 7,
+        "f": 0.25,
+        "deep": {"list": [1, {"x": "ü"}, []]},
+    }
     await insert(store, document)
     found = await store.get("Things", "1")
     assert without_rev(found) == document
@@ -51,7 +59,10 @@ LOSSY: list[tuple[str, Any]] = [
     ("integer and float", [1, 1.0, -1, -1.5, 1e300, 5e-324]),
     ("negative zero", [-0.0, {"x": -0.0}]),
     ("arrays in arrays", [[1, [2, [3]]], [], [[]]]),
-    ("our own marks", {"_contentText": "{}", "x": {"_contentBlob": 1, "_lossy": ["a"], "_rev": 3, "_id": 4, "_gone": 5}}),
+    (
+        "our own marks",
+        {"_contentText": "{}", "x": {"_contentBlob": 1, "_lossy": ["a"], "_rev": 3, "_id": 4, "_gone": 5}},
+    ),
     ("index-like names", {"10": 1, "2": 2, "1": 3}),
     ("largest integers", [2**63 - 1, -(2**63), 2**53 + 1, 2**31, -(2**31) - 1]),
     ("every type in one", [None, True, False, 0, 1, "", "true", {}, []]),
@@ -229,7 +240,9 @@ async def test_undeclared_collections_are_a_programming_error(store: Store) -> N
 async def test_collections_can_be_declared_later_and_again(stores: StoreFactory) -> None:
     store = await stores.open(CollectionSpec("Things"))
     await insert(store, {"id": "1", "status": "a", "tags": ["x", "y"]}, {"id": "2", "status": "b"})
-    await store.declare(CollectionSpec("Things", indexes=("status", "tags"), sortable=("status",)), CollectionSpec("More"))
+    await store.declare(
+        CollectionSpec("Things", indexes=("status", "tags"), sortable=("status",)), CollectionSpec("More")
+    )
     assert [document["id"] for document in await store.find("Things", {"tags": "y"})] == ["1"]
     assert [document["id"] for document in await store.find("Things", sort=["-status"])] == ["2", "1"]
     assert await store.find("More") == []
