@@ -1,0 +1,1 @@
+"""Attributes, requests, notifications, settings: what content means."""
