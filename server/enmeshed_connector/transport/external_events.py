@@ -155,8 +155,11 @@ def is_transient(error: BaseException) -> bool:
     if isinstance(error, AnswerTooLarge):
         # It will be as large the next time.
         return False
+    if isinstance(error, BackboneRejected):
+        # Without a code of the platform it is something in front of the Backbone that refuses, and that will be mended.
+        return error.platform_code is None or error.code is Code.RESOURCE_EXHAUSTED
     if isinstance(error, BackboneError):
-        return not isinstance(error, BackboneRejected) or error.code is Code.RESOURCE_EXHAUSTED
+        return True
     return isinstance(error, DomainError) and error.code in _TRANSIENT_CODES
 
 
