@@ -125,8 +125,13 @@ class AccountRuntime:
             lease = await self._open()
             if lease is not None or self._transport is not None:
                 await self._work(lease)
+        except Exception:
+            # A defect: whoever waits must hear of it.
+            self.state = AccountState.FAILED
+            raise
         finally:
             self.state = AccountState.CLOSED if self.state is not AccountState.FAILED else self.state
+            self._ready.set()
 
     async def _open(self) -> Lease | None:
         """Opens the account; returns the worker's lease when it had to be taken for that."""
