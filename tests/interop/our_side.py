@@ -25,18 +25,13 @@ Json = Any  # What callers of the use cases take and get.
 class OurSide:
     """One account of ours. What it returns has the members of the official interface, as official peers' results have.
 
-    Nothing arrives without a call of `sync`, as with official peers.
+    Nothing arrives without a call of `sync`, as with official peers, unless the account is hosted.
     """
 
-    def __init__(self, transport: TransportAccount) -> None:
-        """Takes an open account, whose worker this process is."""
-        context = transport.context
-        synchronisation = Synchronisation(
-            context.store, context.commits, transport.sync, ids=context.ids, clock=context.clock
-        )
-        synchronisation.become_worker(True)
+    def __init__(self, transport: TransportAccount, use_cases: UseCases | None = None) -> None:
+        """Takes an open account, and what callers can do with it; without that, this is the account's worker."""
         self.transport = transport
-        self.does = UseCases(transport, synchronisation)
+        self.does = use_cases or _as_worker(transport)
 
     @property
     def address(self) -> str:
@@ -133,3 +128,12 @@ class OurSide:
     async def download(self, file_id: str) -> bytes:
         """Returns the content of a stored file."""
         return (await self.does.files.download(file_id))[1]
+
+
+def _as_worker(transport: TransportAccount) -> UseCases:
+    context = transport.context
+    synchronisation = Synchronisation(
+        context.store, context.commits, transport.sync, ids=context.ids, clock=context.clock
+    )
+    synchronisation.become_worker(True)
+    return UseCases(transport, synchronisation)

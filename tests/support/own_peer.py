@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from enmeshed_connector.backbone import BackboneHttp, BackboneTarget, HttpSettings, SessionSettings
+from enmeshed_connector.backbone import BackboneGateway, BackboneHttp, BackboneTarget, HttpSettings
 from enmeshed_connector.core.clock import SystemClock
 from enmeshed_connector.core.ids import IdMaker
 from enmeshed_connector.core.secret_bytes import SecretText
@@ -19,46 +19,50 @@ from enmeshed_connector.transport.account import TransportAccount
 from enmeshed_connector.transport.bootstrap import open_account
 from enmeshed_connector.transport.context import TransportSettings
 from enmeshed_connector.transport.environment import Environment
-from enmeshed_connector.transport.gateway import SessionGateway
 
 
 @asynccontextmanager
-async def own_account(
-    base_url: str, folder: Path, *, secret: DeviceSharedSecret | None = None, **settings: Any
-) -> AsyncIterator[TransportAccount]:
-    """Opens and starts an account for the length of a block.
+async def own_environment(base_url: str, folder: Path, **settings: Any) -> AsyncIterator[Environment]:
+    """Returns, for the length of a block, what an account is opened with, as the composition root does.
 
     Args:
         base_url: Where the Backbone is.
         folder: Where the account is kept; the same folder gives the same account again.
-        secret: Makes it a further device of an identity.
         settings: Members of `TransportSettings`.
     """
     clock = SystemClock()
     store = await SqliteDatabases(folder).open("acc-own")
     try:
         async with BackboneHttp(HttpSettings()) as http:
-            gateway = SessionGateway(
-                http,
-                BackboneTarget(base_url, "test", SecretText("test")),
-                settings=SessionSettings(),
-                clock=clock,
-                random=os.urandom,
-            )
-            environment = Environment(
+            yield Environment(
                 account="own",
                 settings=replace(
                     TransportSettings(base_url=base_url, client_id="test", client_secret="test"), **settings
                 ),
                 store=store,
-                gateway=gateway,
+                gateway=BackboneGateway(http, BackboneTarget(base_url, "test", SecretText("test")), clock=clock),
                 clock=clock,
                 random=os.urandom,
                 ids=IdMaker(),
                 worker="test",
             )
-            account = await open_account(environment, secret=secret)
-            await account.start()
-            yield account
     finally:
         await store.close()
+
+
+@asynccontextmanager
+async def own_account(
+    base_url: str, folder: Path, *, secret: DeviceSharedSecret | None = None, **settings: Any
+) -> AsyncIterator[TransportAccount]:
+    """Opens and starts an account for the length of a block; arguments as `own_environment`.
+
+    Args:
+        base_url: Where the Backbone is.
+        folder: Where the account is kept.
+        secret: Makes it a further device of an identity.
+        settings: Members of `TransportSettings`.
+    """
+    async with own_environment(base_url, folder, **settings) as environment:
+        account = await open_account(environment, secret=secret)
+        await account.start()
+        yield account
