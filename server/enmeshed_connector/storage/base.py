@@ -298,6 +298,10 @@ class BaseStore(abc.ABC):
         return Lease(name, holder, position.entry)
 
 
+_STORE_MEMBERS = frozenset({"_id", "_rev", "_gone", "_lossy", "_body"})
+"""Members and columns that are the store's own; other members that start with `_` are the rooms'."""
+
+
 def check_database_name(name: str) -> None:
     """Checks the name of a database.
 
@@ -317,7 +321,7 @@ def _merge(known: CollectionSpec | None, spec: CollectionSpec) -> CollectionSpec
         raise ValueError(f"not a collection name: {spec.name!r}")
     for path in (spec.id_field, *indexed_paths(spec)):
         check_path(path)
-        if path.startswith("_"):
+        if path.partition(".")[0] in _STORE_MEMBERS or path.startswith("_content"):
             raise ValueError(f"{path!r} is reserved")
     if known is None:
         return spec
