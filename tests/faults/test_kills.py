@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -16,10 +18,12 @@ import pytest
 from enmeshed_backbone.server import BackboneServer
 from enmeshed_connector.core.clock import SystemClock
 from enmeshed_connector.storage import Databases
+from enmeshed_connector.storage.mongo import MongoDatabases
 from enmeshed_connector.storage.sqlite import SqliteDatabases
 from enmeshed_connector.transport.schema import TRANSPORT_SCHEMA
 from tests.support.backbone import backbone
 from tests.support.fleet import ACCOUNT, LEASE_SECONDS, Fleet, Traffic, befriend, check, drain, settings_for
+from tests.support.mongodb import kinds_to_test, running_server
 from tests.support.own_peer import own_account
 
 __all__ = ["backbone"]
@@ -60,19 +64,38 @@ async def survive(
             await store.close()
 
 
-def on_sqlite(backbone: BackboneServer, folder: Path) -> tuple[Fleet, Databases]:
-    fleet = Fleet(settings_for(backbone, {"FOLDER": str(folder)}))
-    return fleet, SqliteDatabases(folder, clock=SystemClock())
+@asynccontextmanager
+async def on_database(database: str, backbone: BackboneServer, folder: Path) -> AsyncIterator[tuple[Fleet, Databases]]:
+    """Gives processes on a database, and the way to look into it afterwards."""
+    if database == "sqlite":
+        yield Fleet(settings_for(backbone, {"FOLDER": str(folder)})), SqliteDatabases(folder, clock=SystemClock())
+        return
+    with running_server(kinds_to_test()[0], folder) as server:
+        settings = settings_for(backbone, {"DRIVER": "motor", "CONNECTION_STRING": server.uri})
+        databases = MongoDatabases(server.uri)
+        try:
+            yield Fleet(settings), databases
+        finally:
+            await databases.close()
 
 
-@pytest.mark.timeout(240)
-async def test_twenty_kills_lose_nothing_and_repeat_nothing_on_sqlite(backbone: BackboneServer, tmp_path: Path) -> None:
-    await survive(backbone, tmp_path, *on_sqlite(backbone, tmp_path / "killed"), kills=20, seed=20)
+DATABASES = ["sqlite", "mongodb"]
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("database", DATABASES)
+async def test_twenty_kills_lose_nothing_and_repeat_nothing(
+    backbone: BackboneServer, tmp_path: Path, database: str
+) -> None:
+    async with on_database(database, backbone, tmp_path / "killed") as (fleet, databases):
+        await survive(backbone, tmp_path, fleet, databases, kills=20, seed=20)
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(3600)
-async def test_two_hundred_kills_lose_nothing_and_repeat_nothing_on_sqlite(
-    backbone: BackboneServer, tmp_path: Path
+@pytest.mark.parametrize("database", DATABASES)
+async def test_two_hundred_kills_lose_nothing_and_repeat_nothing(
+    backbone: BackboneServer, tmp_path: Path, database: str
 ) -> None:
-    await survive(backbone, tmp_path, *on_sqlite(backbone, tmp_path / "killed"), kills=200, seed=200)
+    async with on_database(database, backbone, tmp_path / "killed") as (fleet, databases):
+        await survive(backbone, tmp_path, fleet, databases, kills=200, seed=200)
