@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from collections.abc import AsyncIterator
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.connector import RunningConnector, running_connector
+from tests.support.mongodb import running_server
 
 CLIENTS = Path(__file__).resolve().parents[2] / "clients"
 
@@ -34,8 +36,13 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         pytest.skip(missing)
 
 
-@pytest.fixture
-async def connector(tmp_path: Path) -> AsyncIterator[RunningConnector]:
-    """A Connector whose accounts alice and bob have an active relationship."""
-    async with running_connector(tmp_path / "connector", is_related=True) as running:
-        yield running
+@pytest.fixture(params=["sqlite", "mongodb"])
+async def connector(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[RunningConnector]:
+    """A Connector whose accounts alice and bob have an active relationship, on each kind of database."""
+    overrides: dict[str, str] = {}
+    with contextlib.ExitStack() as stack:
+        if request.param == "mongodb":
+            server = stack.enter_context(running_server(folder=tmp_path / "mongodb"))
+            overrides = {"database.driver": "motor", "database.connection_string": server.uri}
+        async with running_connector(tmp_path / "connector", overrides=overrides, is_related=True) as running:
+            yield running
