@@ -6,11 +6,18 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from enmeshed_connector.core.canonical_json import JsonObject
 from enmeshed_connector.core.secret_bytes import SecretText
 from enmeshed_connector.runtime.synchronisation import Synchronisation
-from enmeshed_connector.runtime.use_cases.account import SyncView
+from enmeshed_connector.runtime.use_cases.account import AccountUseCases, SyncView
 from enmeshed_connector.runtime.use_cases.bundle import UseCases
 from enmeshed_connector.runtime.use_cases.common import NOBODY
+from enmeshed_connector.runtime.use_cases.files import FileUseCases
+from enmeshed_connector.runtime.use_cases.messages import MessageUseCases
+from enmeshed_connector.runtime.use_cases.relationships import RelationshipUseCases
+from enmeshed_connector.runtime.use_cases.templates import TemplateUseCases
+from enmeshed_connector.runtime.use_cases.tokens import TokenUseCases
+from enmeshed_connector.runtime.views import Views
 from enmeshed_connector.transport import relationship_operations as steps
 from enmeshed_connector.transport.account import TransportAccount
 from enmeshed_connector.transport.relationship_operations import Step
@@ -22,6 +29,29 @@ FAR_FUTURE = datetime(2099, 1, 1, tzinfo=UTC)
 Json = Any  # What callers of the use cases take and get.
 
 
+class TransportUseCases:
+    """The use cases that need no more than the transport layer, for the account's worker."""
+
+    def __init__(self, transport: TransportAccount) -> None:
+        """Takes an open account."""
+        context = transport.context
+        synchronisation = Synchronisation(
+            context.store, context.commits, transport.sync, ids=context.ids, clock=context.clock
+        )
+        synchronisation.become_worker(True)
+        self.views = Views(context.settings.base_url)
+        self.account = AccountUseCases(transport, self.views, synchronisation)
+        self.templates = TemplateUseCases(transport, self.views)
+        self.relationships = RelationshipUseCases(transport, self.views)
+        self.messages = MessageUseCases(transport, self.views, _take_request)
+        self.files = FileUseCases(transport, self.views)
+        self.tokens = TokenUseCases(transport, self.views)
+
+
+async def _take_request(content: JsonObject, peer: str) -> None:
+    """Lets every request be sent: here is nobody who knows of them."""
+
+
 class OurSide:
     """One account of ours. What it returns has the members of the official interface, as official peers' results have.
 
@@ -31,7 +61,7 @@ class OurSide:
     def __init__(self, transport: TransportAccount, use_cases: UseCases | None = None) -> None:
         """Takes an open account, and what callers can do with it; without that, this is the account's worker."""
         self.transport = transport
-        self.does = use_cases or _as_worker(transport)
+        self.does: UseCases | TransportUseCases = use_cases or TransportUseCases(transport)
 
     @property
     def address(self) -> str:
@@ -128,12 +158,3 @@ class OurSide:
     async def download(self, file_id: str) -> bytes:
         """Returns the content of a stored file."""
         return (await self.does.files.download(file_id))[1]
-
-
-def _as_worker(transport: TransportAccount) -> UseCases:
-    context = transport.context
-    synchronisation = Synchronisation(
-        context.store, context.commits, transport.sync, ids=context.ids, clock=context.clock
-    )
-    synchronisation.become_worker(True)
-    return UseCases(transport, synchronisation)
