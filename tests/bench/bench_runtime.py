@@ -55,21 +55,24 @@ def main(_arguments: argparse.Namespace) -> Report:
 
 
 async def _measure_messages(report: Report, folder: Path) -> None:
-    async with BackboneProcess.start("--max-unreceived-messages", str(10 * MESSAGE_COUNT)) as backbone:
-        async with _account(backbone, folder, "alice") as alice, _account(backbone, folder, "bob") as bob:
-            await befriend(alice, bob)
-            await _send(alice, bob, WARM_UP)
+    async with (
+        BackboneProcess.start("--max-unreceived-messages", str(10 * MESSAGE_COUNT)) as backbone,
+        _account(backbone, folder, "alice") as alice,
+        _account(backbone, folder, "bob") as bob,
+    ):
+        await befriend(alice, bob)
+        await _send(alice, bob, WARM_UP)
+        await bob.sync.sync()
+        for senders in (1, SENDERS):
+            with CpuMeter() as sending:
+                await _send(alice, bob, MESSAGE_COUNT, senders)
+            _add(report, f"send {MESSAGE_COUNT:,} messages, {senders} at once", sending, MESSAGE_COUNT)
+        with CpuMeter() as receiving:
             await bob.sync.sync()
-            for senders in (1, SENDERS):
-                with CpuMeter() as sending:
-                    await _send(alice, bob, MESSAGE_COUNT, senders)
-                _add(report, f"send {MESSAGE_COUNT:,} messages, {senders} at once", sending, MESSAGE_COUNT)
-            with CpuMeter() as receiving:
-                await bob.sync.sync()
-            waiting = 2 * MESSAGE_COUNT
-            stored = await bob.context.store.count(MESSAGES)
-            assert stored == waiting + WARM_UP, f"{stored} messages arrived"
-            _add(report, f"sync {waiting:,} waiting messages", receiving, waiting)
+        waiting = 2 * MESSAGE_COUNT
+        stored = await bob.context.store.count(MESSAGES)
+        assert stored == waiting + WARM_UP, f"{stored} messages arrived"
+        _add(report, f"sync {waiting:,} waiting messages", receiving, waiting)
 
 
 def _add(report: Report, name: str, use: CpuUse, count: int) -> None:
@@ -109,7 +112,7 @@ async def _account(backbone: BackboneProcess, folder: Path, name: str) -> AsyncI
         target = BackboneTarget(backbone.base_url, "test", SecretText("test"))
         environment = Environment(
             account=name,
-            settings=TransportSettings(base_url=backbone.base_url, client_id="test", client_secret="test"),  # noqa: S106
+            settings=TransportSettings(base_url=backbone.base_url, client_id="test", client_secret="test"),
             store=store,
             gateway=BackboneGateway(http, target, clock=clock, random=os.urandom),
             clock=clock,
