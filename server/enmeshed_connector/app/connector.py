@@ -16,6 +16,7 @@ import structlog
 
 from enmeshed.connector.v1 import (
     account_service_pb2_grpc,
+    attributes_service_pb2_grpc,
     challenges_service_pb2_grpc,
     events_service_pb2_grpc,
     files_service_pb2_grpc,
@@ -34,6 +35,8 @@ from enmeshed_connector.api.paging import PAGING_COLLECTIONS, PageTokens, load_p
 from enmeshed_connector.api.readiness import Readiness
 from enmeshed_connector.api.server import ConnectorServer, ServerOptions, ServiceBinding, TlsOptions, bind
 from enmeshed_connector.api.servicers.account import AccountServicer
+from enmeshed_connector.api.servicers.attributes import NAME as ATTRIBUTES
+from enmeshed_connector.api.servicers.attributes import AttributesServicer
 from enmeshed_connector.api.servicers.challenges import ChallengesServicer
 from enmeshed_connector.api.servicers.events import NAME as EVENTS
 from enmeshed_connector.api.servicers.events import EventsServicer
@@ -57,6 +60,8 @@ from enmeshed_connector.backbone import (
     SessionSettings,
     proxy_from_environment,
 )
+from enmeshed_connector.consumption.account import ConsumptionSettings
+from enmeshed_connector.consumption.attributes.controller import AttributeSettings
 from enmeshed_connector.content.codec import ContentCodec
 from enmeshed_connector.core.clock import Clock, SystemClock
 from enmeshed_connector.core.ids import IdMaker
@@ -216,7 +221,7 @@ class Connector:
                 ids=IdMaker(self._random),
                 worker=worker,
             )
-            runtimes[name] = AccountRuntime(environment, self._runtime_settings())
+            runtimes[name] = AccountRuntime(environment, self._runtime_settings(account))
         return runtimes
 
     def _transport_settings(self, account: AccountSettings) -> TransportSettings:
@@ -231,7 +236,7 @@ class Connector:
             settle_after=seconds(2 * backbone.timeout_seconds),
         )
 
-    def _runtime_settings(self) -> RuntimeSettings:
+    def _runtime_settings(self, account: AccountSettings) -> RuntimeSettings:
         sync, events = self._settings.sync, self._settings.events
         return RuntimeSettings(
             sync_interval=seconds(sync.interval_seconds),
@@ -240,6 +245,7 @@ class Connector:
             retention=Retention(
                 timedelta(days=events.retention_days), events.retention_count, hard_cap_events=events.hard_cap_count
             ),
+            consumption=ConsumptionSettings(AttributeSettings(sets_defaults=account.default_attributes)),
         )
 
     def _run(self, *tasks: Coroutine[None, None, None]) -> None:
@@ -348,6 +354,11 @@ class Connector:
                 f"{_PACKAGE}.Challenges",
                 challenges_service_pb2_grpc.add_ChallengesServicer_to_server,
                 ChallengesServicer(hosts, codec, tokens),
+            ),
+            bind(
+                ATTRIBUTES,
+                attributes_service_pb2_grpc.add_AttributesServicer_to_server,
+                AttributesServicer(hosts, codec, tokens),
             ),
             bind(EVENTS, events_service_pb2_grpc.add_EventsServicer_to_server, events),
             bind(

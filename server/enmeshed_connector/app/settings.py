@@ -156,6 +156,8 @@ class AccountSettings(_Section):
     """Creates an identity at the first start. False: the account must have been created or onboarded before."""
     datawallet: bool = False
     """Synchronises the data of the account with further devices of the identity."""
+    default_attributes: bool = False
+    """Keeps a default among the own identity attributes of each value type; the first one becomes it."""
     modules: dict[str, ModuleSettings] = Field(default_factory=dict)
     """Automation modules by name."""
 

@@ -10,6 +10,8 @@ from dataclasses import replace
 
 import structlog
 
+from enmeshed_connector.consumption.account import ConsumptionAccount
+from enmeshed_connector.consumption.schema import CONSUMPTION_COLLECTIONS, CONSUMPTION_SCHEMA
 from enmeshed_connector.core.errors import Code, DomainError, Unavailable
 from enmeshed_connector.runtime.pacing import Backoff
 from enmeshed_connector.runtime.settings import RuntimeSettings
@@ -21,7 +23,7 @@ from enmeshed_connector.storage import Lease, LeaseLost, Store
 from enmeshed_connector.transport.account import TransportAccount
 from enmeshed_connector.transport.bootstrap import open_account
 from enmeshed_connector.transport.environment import Environment
-from enmeshed_connector.transport.objects import ACCOUNT_INFO
+from enmeshed_connector.transport.objects import ACCOUNT_INFO, TRANSPORT_COLLECTIONS, SynchronizedCollections
 from enmeshed_connector.transport.schema import TRANSPORT_SCHEMA
 
 _LOOK_EVERY_SECONDS = 0.2
@@ -67,10 +69,12 @@ class AccountRuntime:
             make_tasks: Called once when the account is open.
         """
         self.name = environment.account
-        self._environment = environment
+        collections = SynchronizedCollections(TRANSPORT_COLLECTIONS, CONSUMPTION_COLLECTIONS)
+        self._environment = replace(environment, collections=collections)
         self._settings = settings
         self._make_tasks = make_tasks
         self._transport: TransportAccount | None = None
+        self._consumption: ConsumptionAccount | None = None
         self._synchronisation: Synchronisation | None = None
         self._use_cases: UseCases | None = None
         self._ready = asyncio.Event()
@@ -105,10 +109,18 @@ class AccountRuntime:
         return self._synchronisation
 
     @property
+    def consumption(self) -> ConsumptionAccount:
+        """What content means for the account; errors as `transport`."""
+        if self._consumption is None:
+            _ = self.transport
+            raise AccountStarting(f"Account {self.name} is being opened.", facts={"account": self.name})
+        return self._consumption
+
+    @property
     def use_cases(self) -> UseCases:
         """What callers can do; errors as `transport`."""
         if self._use_cases is None:
-            self._use_cases = UseCases(self.transport, self.synchronisation)
+            self._use_cases = UseCases(self.transport, self.synchronisation, self.consumption)
         return self._use_cases
 
     async def wait_until_ready(self) -> None:
@@ -140,7 +152,7 @@ class AccountRuntime:
         while True:
             try:
                 store = self._environment.store
-                await store.declare(*TRANSPORT_SCHEMA, SYNC_REQUEST_SCHEMA, SUBSCRIPTION_SCHEMA)
+                await store.declare(*TRANSPORT_SCHEMA, *CONSUMPTION_SCHEMA, SYNC_REQUEST_SCHEMA, SUBSCRIPTION_SCHEMA)
                 lease = lease or await self._right_to_make_identity()
                 async with self._renewed(lease):
                     transport = await open_account(replace(self._environment, lease=lease))
@@ -159,6 +171,7 @@ class AccountRuntime:
         context = transport.context
         # Only the worker syncs, and that is decided by the lease.
         transport.sync.end_work()
+        self._consumption = ConsumptionAccount(transport, self._settings.consumption)
         self._transport = transport
         self._synchronisation = Synchronisation(
             context.store, context.commits, transport.sync, ids=context.ids, clock=context.clock

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from enmeshed_connector.consumption.account import ConsumptionSettings
 from enmeshed_connector.storage import Retention
 
 
@@ -28,3 +29,5 @@ class RuntimeSettings:
     """How often requests with an unknown outcome are looked into."""
     shutdown_timeout: timedelta = timedelta(seconds=10)
     """How long a sync that is under way may take to reach a safe point when the account is closed."""
+    consumption: ConsumptionSettings = field(default_factory=ConsumptionSettings)
+    """What content means."""

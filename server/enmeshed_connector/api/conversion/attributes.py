@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from enmeshed.connector.v1 import attribute_pb2
+from collections.abc import Mapping
+from typing import Any
+
+from enmeshed.connector.v1 import attribute_pb2, attributes_service_pb2
 from enmeshed_connector.api.conversion.things import Converter
 from enmeshed_connector.api.conversion.values import enum_number, set_time
 from enmeshed_connector.core.canonical_json import Json
@@ -42,6 +45,14 @@ def forwarding_details(view: View) -> attribute_pb2.AttributeForwardingDetails:
     set_time(message.share_time, view["sharedAt"])
     _set_deletion_info(message.deletion_info, view.get("deletionInfo"))
     return message
+
+
+def tag_definitions(target: Mapping[str, attributes_service_pb2.TagDefinition], tags: Mapping[str, Any]) -> None:
+    """Fills a map of tags with those of the tag collection."""
+    for name, tag in tags.items():
+        definition = target[name]
+        definition.display_names.update(tag["displayNames"])
+        tag_definitions(definition.children, tag.get("children", {}))
 
 
 def _set_deletion_info(target: attribute_pb2.AttributeDeletionInfo, view: View | None) -> None:

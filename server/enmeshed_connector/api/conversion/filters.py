@@ -30,7 +30,7 @@ def id_filter(path: str, condition: filters_pb2.IdFilter) -> Filter:
     if condition.none_of:
         parts.append(where(path).not_in(condition.none_of))
     if condition.HasField("exists"):
-        parts.append(_exists(path, condition.exists))
+        parts.append(exists(path, condition.exists))
     return all_of(*parts)
 
 
@@ -46,7 +46,7 @@ def number_filter(path: str, condition: filters_pb2.NumberFilter) -> Filter:
     if condition.HasField("at_most"):
         parts.append(where(path).lte(condition.at_most))
     if condition.HasField("exists"):
-        parts.append(_exists(path, condition.exists))
+        parts.append(exists(path, condition.exists))
     return all_of(*parts)
 
 
@@ -67,7 +67,7 @@ def time_filter(path: str, condition: filters_pb2.TimeFilter) -> Filter:
             is_between = field in ("at_or_after", "before") and bound.microsecond % 1000
             parts.append(holds(format_date(bound + _MILLISECOND if is_between else bound)))
     if condition.HasField("exists"):
-        parts.append(_exists(path, condition.exists))
+        parts.append(exists(path, condition.exists))
     return all_of(*parts)
 
 
@@ -85,7 +85,7 @@ def text_filter(path: str, condition: filters_pb2.TextFilter) -> Filter:
     if condition.contains:
         parts.append(where(path).has_text(condition.contains))
     if condition.HasField("exists"):
-        parts.append(_exists(path, condition.exists))
+        parts.append(exists(path, condition.exists))
     return all_of(*parts)
 
 
@@ -104,7 +104,7 @@ def protection_filter(condition: filters_pb2.PasswordProtectionFilter) -> Filter
     parts: list[Filter] = []
     path = "passwordProtection"
     if condition.HasField("exists"):
-        parts.append(_exists(f"{path}.passwordType", condition.exists))
+        parts.append(exists(f"{path}.passwordType", condition.exists))
     if condition.HasField("is_pin"):
         is_pin = where(f"{path}.passwordType").starts_with("pin")
         parts.append(is_pin if condition.is_pin else where(f"{path}.passwordType").is_in(["pw", None]))
@@ -117,7 +117,7 @@ def protection_filter(condition: filters_pb2.PasswordProtectionFilter) -> Filter
                 indicator = where(f"{path}.passwordLocationIndicator")
                 parts.append(indicator.not_in(found) if negate else indicator.is_in(found))
         if location.HasField("exists"):
-            parts.append(_exists(f"{path}.passwordLocationIndicator", location.exists))
+            parts.append(exists(f"{path}.passwordLocationIndicator", location.exists))
     if condition.HasField("password"):
         parts.append(id_filter(f"{path}.password", condition.password))
     return all_of(*parts)
@@ -125,7 +125,7 @@ def protection_filter(condition: filters_pb2.PasswordProtectionFilter) -> Filter
 
 def message_filter(condition: messages_service_pb2.MessageFilter) -> Filter:
     """Returns a condition on messages."""
-    parts = _parts(
+    parts = conditions(
         condition,
         ("created_by", "createdBy", id_filter),
         ("created_by_device", "createdByDevice", id_filter),
@@ -155,7 +155,7 @@ def message_filter(condition: messages_service_pb2.MessageFilter) -> Filter:
 
 def relationship_filter(condition: relationships_service_pb2.RelationshipFilter) -> Filter:
     """Returns a condition on relationships."""
-    parts = _parts(condition, ("peer", "peer.address", id_filter), ("template_id", "templateId", id_filter))
+    parts = conditions(condition, ("peer", "peer.address", id_filter), ("template_id", "templateId", id_filter))
     if condition.statuses:
         words = [
             enum_word(relationship_pb2.RelationshipStatus, "RELATIONSHIP_STATUS", number)
@@ -167,7 +167,7 @@ def relationship_filter(condition: relationships_service_pb2.RelationshipFilter)
 
 def template_filter(condition: relationship_templates_service_pb2.RelationshipTemplateFilter) -> Filter:
     """Returns a condition on templates."""
-    parts = _parts(
+    parts = conditions(
         condition,
         ("create_time", "createdAt", time_filter),
         ("expire_time", "expiresAt", time_filter),
@@ -185,7 +185,7 @@ def template_filter(condition: relationship_templates_service_pb2.RelationshipTe
 
 def token_filter(condition: tokens_service_pb2.TokenFilter) -> Filter:
     """Returns a condition on tokens. Empty tokens, which hold nothing yet, are in no list."""
-    parts = _parts(
+    parts = conditions(
         condition,
         ("create_time", "createdAt", time_filter),
         ("expire_time", "expiresAt", time_filter),
@@ -204,7 +204,7 @@ def token_filter(condition: tokens_service_pb2.TokenFilter) -> Filter:
 
 def file_filter(condition: files_service_pb2.FileFilter) -> Filter:
     """Returns a condition on files."""
-    parts = _parts(
+    parts = conditions(
         condition,
         ("create_time", "createdAt", time_filter),
         ("created_by", "createdBy", id_filter),
@@ -225,24 +225,32 @@ def file_filter(condition: files_service_pb2.FileFilter) -> Filter:
     return all_of(*parts)
 
 
-def order(order_by: str, *, newest_first: bool) -> Sequence[Sort]:
+def order(order_by: str, *, newest_first: bool, path: str = "createdAt") -> Sequence[Sort]:
     """Returns the order of a list by creation.
 
     Args:
         order_by: `create_time`, `create_time desc`, or empty for the default.
         newest_first: The default of the list.
+        path: Where documents have the moment of their creation.
     """
     descending = newest_first if not order_by else order_by.endswith(" desc")
-    return (Sort("createdAt", descending),)
+    return (Sort(path, descending),)
 
 
-def _exists(path: str, exists: bool) -> Filter:
-    return where(path).is_present() if exists else where(path).is_absent()
+def exists(path: str, is_wanted: bool) -> Filter:
+    """Returns a condition on whether there is a value."""
+    return where(path).is_present() if is_wanted else where(path).is_absent()
 
 
-def _parts(
+def conditions(
     condition: object, *rows: tuple[str, str, Callable[[str, object], Filter] | Callable[..., Filter]]
 ) -> list[Filter]:
+    """Returns the conditions of those fields of a filter that are set.
+
+    Args:
+        condition: The message of the filter.
+        rows: Field, path in documents, and what makes the condition.
+    """
     return [
         convert(path, getattr(condition, field))
         for field, path, convert in rows

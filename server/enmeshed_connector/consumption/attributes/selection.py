@@ -1,4 +1,4 @@
-"""Which attributes a list is about, as conditions of the store. Source: connector.md, 3.3; consumption.md, section 6."""
+"""Which attributes a list is about, as conditions of the store. Source: connector.md, 3.3; consumption.md, 6."""
 
 from __future__ import annotations
 

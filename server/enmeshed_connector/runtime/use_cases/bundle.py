@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from enmeshed_connector.consumption.account import ConsumptionAccount
 from enmeshed_connector.core.canonical_json import JsonObject
 from enmeshed_connector.runtime.synchronisation import Synchronisation
 from enmeshed_connector.runtime.use_cases.account import AccountUseCases
+from enmeshed_connector.runtime.use_cases.attributes import AttributeUseCases
 from enmeshed_connector.runtime.use_cases.common import ContentTypeNotAllowedHere
 from enmeshed_connector.runtime.use_cases.events import EventUseCases
 from enmeshed_connector.runtime.use_cases.failed_events import FailedEventUseCases
@@ -21,8 +23,10 @@ from enmeshed_connector.transport.account import TransportAccount
 class UseCases:
     """What callers can do with one account."""
 
-    def __init__(self, transport: TransportAccount, synchronisation: Synchronisation) -> None:
-        """Takes the open account, and how it is synced."""
+    def __init__(
+        self, transport: TransportAccount, synchronisation: Synchronisation, consumption: ConsumptionAccount
+    ) -> None:
+        """Takes the open account, how it is synced, and what content means for it."""
         self.views = Views(transport.context.settings.base_url)
         self.account = AccountUseCases(transport, self.views, synchronisation)
         self.templates = TemplateUseCases(transport, self.views)
@@ -31,6 +35,7 @@ class UseCases:
         self.files = FileUseCases(transport, self.views)
         self.tokens = TokenUseCases(transport, self.views)
         self.events = EventUseCases(transport, self.views)
+        self.attributes = AttributeUseCases(transport.context, consumption.attributes)
         self.subscriptions = SubscriptionUseCases(transport)
         self.failed_events = FailedEventUseCases(transport)
 

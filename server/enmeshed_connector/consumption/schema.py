@@ -1,0 +1,13 @@
+"""The collections of this room: how they are kept, and which are shared with other devices."""
+
+from __future__ import annotations
+
+from enmeshed_connector.consumption.attributes.documents import ATTRIBUTE_COLLECTIONS, ATTRIBUTE_SCHEMA
+from enmeshed_connector.storage import CollectionSpec
+from enmeshed_connector.transport.objects import SynchronizedCollection
+
+CONSUMPTION_SCHEMA: tuple[CollectionSpec, ...] = ATTRIBUTE_SCHEMA
+"""Declared to the store when an account is opened."""
+
+CONSUMPTION_COLLECTIONS: tuple[SynchronizedCollection, ...] = ATTRIBUTE_COLLECTIONS
+"""Handed to the transport room, which sends their changes to the other devices of the identity."""
