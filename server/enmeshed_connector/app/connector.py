@@ -16,12 +16,16 @@ import structlog
 
 from enmeshed.connector.v1 import (
     account_service_pb2_grpc,
+    announcements_service_pb2_grpc,
     attributes_service_pb2_grpc,
     challenges_service_pb2_grpc,
+    devices_service_pb2_grpc,
     events_service_pb2_grpc,
     files_service_pb2_grpc,
+    identity_deletion_service_pb2_grpc,
     messages_service_pb2_grpc,
     monitoring_service_pb2_grpc,
+    push_notifications_service_pb2_grpc,
     references_service_pb2_grpc,
     relationship_templates_service_pb2_grpc,
     relationships_service_pb2_grpc,
@@ -35,14 +39,22 @@ from enmeshed_connector.api.paging import PAGING_COLLECTIONS, PageTokens, load_p
 from enmeshed_connector.api.readiness import Readiness
 from enmeshed_connector.api.server import ConnectorServer, ServerOptions, ServiceBinding, TlsOptions, bind
 from enmeshed_connector.api.servicers.account import AccountServicer
+from enmeshed_connector.api.servicers.announcements import NAME as ANNOUNCEMENTS
+from enmeshed_connector.api.servicers.announcements import AnnouncementsServicer
 from enmeshed_connector.api.servicers.attributes import NAME as ATTRIBUTES
 from enmeshed_connector.api.servicers.attributes import AttributesServicer
 from enmeshed_connector.api.servicers.challenges import ChallengesServicer
+from enmeshed_connector.api.servicers.devices import NAME as DEVICES
+from enmeshed_connector.api.servicers.devices import DevicesServicer
 from enmeshed_connector.api.servicers.events import NAME as EVENTS
 from enmeshed_connector.api.servicers.events import EventsServicer
 from enmeshed_connector.api.servicers.files import FilesServicer
+from enmeshed_connector.api.servicers.identity_deletion import NAME as IDENTITY_DELETION
+from enmeshed_connector.api.servicers.identity_deletion import IdentityDeletionServicer
 from enmeshed_connector.api.servicers.messages import MessagesServicer
 from enmeshed_connector.api.servicers.monitoring import MonitoringServicer, Overview
+from enmeshed_connector.api.servicers.push_notifications import NAME as PUSH_NOTIFICATIONS
+from enmeshed_connector.api.servicers.push_notifications import PushNotificationsServicer
 from enmeshed_connector.api.servicers.references import ReferencesServicer
 from enmeshed_connector.api.servicers.relationships import RelationshipsServicer
 from enmeshed_connector.api.servicers.templates import RelationshipTemplatesServicer
@@ -354,6 +366,26 @@ class Connector:
                 f"{_PACKAGE}.Challenges",
                 challenges_service_pb2_grpc.add_ChallengesServicer_to_server,
                 ChallengesServicer(hosts, codec, tokens),
+            ),
+            bind(
+                DEVICES,
+                devices_service_pb2_grpc.add_DevicesServicer_to_server,
+                DevicesServicer(hosts, codec, tokens),
+            ),
+            bind(
+                IDENTITY_DELETION,
+                identity_deletion_service_pb2_grpc.add_IdentityDeletionServicer_to_server,
+                IdentityDeletionServicer(hosts, codec, tokens),
+            ),
+            bind(
+                ANNOUNCEMENTS,
+                announcements_service_pb2_grpc.add_AnnouncementsServicer_to_server,
+                AnnouncementsServicer(hosts, codec, tokens),
+            ),
+            bind(
+                PUSH_NOTIFICATIONS,
+                push_notifications_service_pb2_grpc.add_PushNotificationsServicer_to_server,
+                PushNotificationsServicer(hosts, codec, tokens),
             ),
             bind(
                 ATTRIBUTES,

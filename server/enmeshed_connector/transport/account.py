@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from enmeshed_connector.transport.anonymous_tokens import EmptyTokens
 from enmeshed_connector.transport.backbone_news import BackboneNewsController
 from enmeshed_connector.transport.challenges import ChallengeController
 from enmeshed_connector.transport.cleanup import Cleanup
@@ -19,6 +20,7 @@ from enmeshed_connector.transport.listeners import Listeners
 from enmeshed_connector.transport.messages import MessageController
 from enmeshed_connector.transport.objects import ACCOUNT_INFO, Document, SynchronizedCollections
 from enmeshed_connector.transport.pending import Operation
+from enmeshed_connector.transport.push_notifications import PushNotificationController
 from enmeshed_connector.transport.recovery import RecoveryController
 from enmeshed_connector.transport.registration import SETUP
 from enmeshed_connector.transport.relationships import RelationshipController
@@ -47,12 +49,15 @@ class TransportAccount:
         self.challenges = ChallengeController(context)
         self.identity_deletion = IdentityDeletionController(context)
         self.recovery = RecoveryController(context, self.devices, self.tokens, self.sync)
+        self.empty_tokens = EmptyTokens(context)
+        self.push_notifications = PushNotificationController(context)
         self.backbone_news = BackboneNewsController(context)
         self.cleanup = Cleanup(context)
         self._register(operations=self.devices.operations)
         self._register(self.identity_deletion.processors, self.identity_deletion.operations)
         self._register(self.templates.processors, self.templates.operations)
         self._register(operations=self.tokens.operations)
+        self._register(operations=self.push_notifications.operations)
         self._register(self.files.processors, self.files.operations)
         self._register(self.messages.processors, self.messages.operations)
         self._register(self.relationships.processors, self.relationships.operations)

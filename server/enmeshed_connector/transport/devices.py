@@ -37,6 +37,8 @@ from enmeshed_connector.transport.work import LOCAL_CAUSE, Cause, Work
 UNKNOWN_DEVICE = 0
 """The type of a device before it says what it is."""
 
+_TEXTS = ("name", "description")
+
 
 class DeviceController:
     """Lists, makes, changes and deletes devices. Documents are Device (transport.md, section 8.1), passwords
@@ -161,21 +163,32 @@ class DeviceController:
     async def update(
         self, device_id: str, *, name: str | None = None, description: str | None = None, cause: Cause = LOCAL_CAUSE
     ) -> Document:
-        """Sets name and description of a device, each unless None, and returns it.
+        """Sets name and description of a device, each unless None, and returns it. An empty text removes it.
 
         Raises:
             RecordMissing: There is no such device.
         """
 
         async def change(work: Work) -> Document:
-            device = await work.require(DEVICES, device_id, "device")
-            changed = device | without_unset(name=name, description=description)
-            await work.save(DEVICES, changed)
-            if device_id == self._context.device.id:
-                work.write_entry(ACCOUNT_INFO, "device", public_part(changed))
-            return public_part(changed)
+            return await self.change(work, device_id, name=name, description=description)
 
         return await self._context.commits.run(change, cause=cause)
+
+    async def change(
+        self, work: Work, device_id: str, *, name: str | None = None, description: str | None = None
+    ) -> Document:
+        """Does as `update` within a commit of the caller.
+
+        Raises:
+            RecordMissing: There is no such device.
+        """
+        device = await work.require(DEVICES, device_id, "device")
+        changed = device | without_unset(name=name, description=description)
+        changed = {name: value for name, value in changed.items() if name not in _TEXTS or value}
+        await work.save(DEVICES, changed)
+        if device_id == self._context.device.id:
+            work.write_entry(ACCOUNT_INFO, "device", public_part(changed))
+        return public_part(changed)
 
     async def delete(self, device_id: str, *, cause: Cause = LOCAL_CAUSE) -> None:
         """Deletes a device that was never used. Safe to repeat.

@@ -201,6 +201,34 @@ class TokenEmpty(FailedPrecondition):
     default_official_code = "error.transport.tokens.emptyToken"
 
 
+class TokenNotEmpty(FailedPrecondition):
+    """The token that is to be filled holds something already, or never was one to be filled."""
+
+    reason, code = "TOKEN_NOT_EMPTY", Code.FAILED_PRECONDITION
+    default_official_code = "error.runtime.devices.referenceNotPointingToAnEmptyToken"
+
+
+class DeletionProcessActive(FailedPrecondition):
+    """The deletion of this identity is running already."""
+
+    reason, code = "DELETION_PROCESS_ACTIVE", Code.FAILED_PRECONDITION
+    default_official_code = "error.runtime.identityDeletionProcess.activeIdentityDeletionProcessAlreadyExists"
+
+
+class NoActiveDeletionProcess(FailedPrecondition):
+    """No deletion of this identity is running."""
+
+    reason, code = "NO_ACTIVE_DELETION_PROCESS", Code.FAILED_PRECONDITION
+    default_official_code = "error.runtime.identityDeletionProcess.noActiveIdentityDeletionProcess"
+
+
+class PushNotificationCodeUnknown(InvalidArgument):
+    """The Backbone's operator has defined no text of this code."""
+
+    reason, code = "PUSH_NOTIFICATION_CODE_UNKNOWN", Code.INVALID_ARGUMENT
+    default_official_code = "error.platform.validation.notification.codeDoesNotExist"
+
+
 class RelationshipError(FailedPrecondition):
     """The base of what a relationship's state does not allow."""
 

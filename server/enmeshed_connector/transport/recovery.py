@@ -14,6 +14,7 @@ from enmeshed_connector.transport.context import AccountContext
 from enmeshed_connector.transport.devices import DeviceController
 from enmeshed_connector.transport.errors import DeviceNotDeletable
 from enmeshed_connector.transport.objects import DEVICES, TOKENS, Document
+from enmeshed_connector.transport.pending import Ticket
 from enmeshed_connector.transport.sync import SyncController
 from enmeshed_connector.transport.sync_modes import SyncMode
 from enmeshed_connector.transport.tokens import TokenController
@@ -39,13 +40,19 @@ class RecoveryController:
         self._sync = sync
 
     async def create(
-        self, profile_name: str, protection: PasswordProtection, *, cause: Cause = LOCAL_CAUSE
+        self,
+        profile_name: str,
+        protection: PasswordProtection,
+        *,
+        ticket: Ticket | None = None,
+        cause: Cause = LOCAL_CAUSE,
     ) -> Document:
         """Makes a kit in place of an earlier one and returns its token (a Token document); its reference is the kit.
 
         Args:
             profile_name: How the identity is called where it is recovered.
             protection: The password, with location indicator 0.
+            ticket: The caller's idempotency key.
             cause: Where the request comes from.
 
         Raises:
@@ -54,16 +61,27 @@ class RecoveryController:
             BackboneError: The Backbone refuses, or is away.
         """
         await self._sync.require_datawallet()
-        await self.delete_existing(cause=cause)
-        device = await self._devices.create(name=_DEVICE_NAME, is_admin=True, is_backup_device=True, cause=cause)
+        for_device, for_token = (None, None) if ticket is None else (ticket.step("device"), ticket.step("token"))
+        outbox = self._context.outbox
+        earlier = await outbox.earlier_result(for_token)
+        if earlier is not None:
+            return dict(earlier["token"])
+        if await outbox.earlier_result(for_device) is None:
+            await self.delete_existing(cause=cause)
+        device = await self._devices.create(
+            name=_DEVICE_NAME, is_admin=True, is_backup_device=True, ticket=for_device, cause=cause
+        )
         secret = await self._devices.shared_secret(device["id"], profile_name)
         token = await self._tokens.create(
             {"@type": _SECRET_CONTENT, "sharedSecret": secret.to_json(verbose=False)},
             expires_at=_NEVER,
             protection=protection,
+            ticket=for_token,
             cause=cause,
         )
-        await self._sync.sync(SyncMode.DATAWALLET)
+        # The other replicas leave it to the worker's next sync.
+        if self._sync.is_worker:
+            await self._sync.sync(SyncMode.DATAWALLET)
         return token
 
     async def exists(self) -> bool:

@@ -9,6 +9,7 @@ import grpc
 from enmeshed.connector.v1 import account_service_pb2 as pb
 from enmeshed.connector.v1 import account_service_pb2_grpc
 from enmeshed_connector.api.calls import current_call
+from enmeshed_connector.api.conversion.devices import device
 from enmeshed_connector.api.conversion.values import set_time
 from enmeshed_connector.api.servicers.common import Servicer, time_left
 
@@ -50,8 +51,8 @@ class AccountServicer(Servicer, account_service_pb2_grpc.AccountServicer):
 
     async def GetOwnDevice(self, request: pb.GetOwnDeviceRequest, context: Context) -> pb.GetOwnDeviceResponse:
         """Returns this device."""
-        device = await self.use_cases().account.own_device()
-        return pb.GetOwnDeviceResponse(device=self.converter().device(device))
+        view = await self.use_cases().account.own_device()
+        return pb.GetOwnDeviceResponse(device=device(self.converter(), view))
 
     async def SyncDatawallet(self, request: pb.SyncDatawalletRequest, context: Context) -> pb.SyncDatawalletResponse:
         """Syncs with the other devices of the identity."""

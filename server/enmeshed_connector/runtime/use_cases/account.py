@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from enmeshed_connector.core.canonical_json import loads_object
 from enmeshed_connector.crypto.signatures import Signature
+from enmeshed_connector.runtime.etags import etag_of
 from enmeshed_connector.runtime.synchronisation import Synchronisation
 from enmeshed_connector.runtime.views import View, Views
 from enmeshed_connector.transport.account import TransportAccount
@@ -103,7 +104,10 @@ class AccountUseCases:
     async def own_device(self) -> View:
         """Returns this device."""
         device = await self._transport.devices.own()
-        return self._views.device(device, current=self._transport.context.device.id)
+        return {
+            **self._views.device(device, current=self._transport.context.device.id),
+            "etag": etag_of(device),
+        }
 
     async def compatibility(self) -> Compatibility:
         """Returns whether the Backbone's version is one that this Connector speaks."""

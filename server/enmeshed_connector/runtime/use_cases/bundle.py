@@ -7,10 +7,13 @@ from enmeshed_connector.core.canonical_json import JsonObject
 from enmeshed_connector.runtime.synchronisation import Synchronisation
 from enmeshed_connector.runtime.use_cases.account import AccountUseCases
 from enmeshed_connector.runtime.use_cases.attributes import AttributeUseCases
+from enmeshed_connector.runtime.use_cases.backbone_news import BackboneNewsUseCases
 from enmeshed_connector.runtime.use_cases.common import ContentTypeNotAllowedHere
+from enmeshed_connector.runtime.use_cases.devices import DeviceUseCases
 from enmeshed_connector.runtime.use_cases.events import EventUseCases
 from enmeshed_connector.runtime.use_cases.failed_events import FailedEventUseCases
 from enmeshed_connector.runtime.use_cases.files import FileUseCases
+from enmeshed_connector.runtime.use_cases.identity_deletion import IdentityDeletionUseCases
 from enmeshed_connector.runtime.use_cases.messages import MessageUseCases
 from enmeshed_connector.runtime.use_cases.relationships import RelationshipUseCases
 from enmeshed_connector.runtime.use_cases.subscriptions import SubscriptionUseCases
@@ -35,6 +38,9 @@ class UseCases:
         self.files = FileUseCases(transport, self.views)
         self.tokens = TokenUseCases(transport, self.views)
         self.events = EventUseCases(transport, self.views)
+        self.devices = DeviceUseCases(transport, self.views, synchronisation)
+        self.identity_deletion = IdentityDeletionUseCases(transport, self.views)
+        self.backbone_news = BackboneNewsUseCases(transport)
         self.attributes = AttributeUseCases(transport.context, consumption.attributes)
         self.subscriptions = SubscriptionUseCases(transport)
         self.failed_events = FailedEventUseCases(transport)
