@@ -55,6 +55,10 @@ EXACT_CONTENT = "_exactContent"
 all of it. Stays on this device, as its other devices could not read it, either."""
 
 
+CREATED_AT = "_createdAt"
+"""Property of ours in relationships, which have no moment of their own: that of the first entry of the audit log."""
+
+
 class Category(enum.Enum):
     """The category of a datawallet payload. The order of the members is the order of modifications."""
 

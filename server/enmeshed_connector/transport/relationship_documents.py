@@ -13,7 +13,7 @@ from enmeshed_connector.core.canonical_json import JsonObject, sort_members
 from enmeshed_connector.core.dates import format_date
 from enmeshed_connector.crypto.identities import IdentityKey
 from enmeshed_connector.storage import Store, where
-from enmeshed_connector.transport.objects import EXACT_CONTENT, RELATIONSHIPS, Document, without_unset
+from enmeshed_connector.transport.objects import CREATED_AT, EXACT_CONTENT, RELATIONSHIPS, Document, without_unset
 from enmeshed_connector.transport.work import Work
 
 
@@ -83,7 +83,7 @@ def new_relationship(
         creation_text: The exact text of that, where it says more.
     """
     created: list[AuditLogEntry] = [entry for entry in remote.audit_log if entry.reason == Reason.CREATION]
-    return sort_members(
+    return with_creation_time(
         {
             "@type": "Relationship",
             "auditLog": audit_log(tuple(created[:1])),
@@ -96,6 +96,12 @@ def new_relationship(
             **({} if creation_text is None else {EXACT_CONTENT: creation_text}),
         }
     )
+
+
+def with_creation_time(document: Document) -> Document:
+    """Returns a relationship with the moment that lists of relationships are ordered by."""
+    log = document.get("auditLog") or ()
+    return sort_members(document | ({CREATED_AT: log[0]["createdAt"]} if log else {}))
 
 
 def state_of(remote: BackboneRelationship) -> JsonObject:

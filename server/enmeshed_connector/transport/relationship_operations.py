@@ -26,6 +26,7 @@ from enmeshed_connector.transport.relationship_documents import (
     audit_log,
     state_of,
     subjects_of,
+    with_creation_time,
 )
 from enmeshed_connector.transport.work import Work
 
@@ -108,7 +109,7 @@ class CreateRelationship(Operation):
     async def complete(self, pending: PendingOperation, answer: Json, work: Work) -> Json:
         """Stores the relationship, in status Pending."""
         if await work.get(RELATIONSHIPS, answer["id"]) is None:
-            document = {
+            relationship = {
                 "@type": "Relationship",
                 "auditLog": answer["auditLog"][:1],
                 "creationContent": pending.plan["creationContent"],
@@ -118,6 +119,7 @@ class CreateRelationship(Operation):
                 "status": Status.PENDING.value,
                 "templateId": pending.plan["templateId"],
             }
+            document = with_creation_time(relationship)
             await work.create(RELATIONSHIPS, document)
             work.publish(events.RELATIONSHIP_CHANGED, document, subjects=subjects_of(document))
             await self._listeners.relationship_changed(document, work)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from enmeshed_connector.storage import CollectionSpec
 from enmeshed_connector.transport.objects import (
     ACCOUNT_INFO,
+    CREATED_AT,
     DEVICE_SECRETS,
     DEVICES,
     ERASURES,
@@ -39,7 +40,7 @@ TRANSPORT_SCHEMA: tuple[CollectionSpec, ...] = (
     CollectionSpec(SECRETS, indexes=("name",)),
     CollectionSpec(SETTINGS, indexes=("key",)),
     CollectionSpec(IDENTITY_DELETION_PROCESSES, indexes=("status",), sortable=("createdAt",)),
-    CollectionSpec(RELATIONSHIPS, indexes=("peer.address", "status", "templateId")),
+    CollectionSpec(RELATIONSHIPS, indexes=("peer.address", "status", "templateId"), sortable=(CREATED_AT,)),
     CollectionSpec(TEMPLATES, indexes=("createdBy", "isOwn"), sortable=("createdAt", "expiresAt")),
     CollectionSpec(TOKENS, indexes=("createdBy", "isOwn", "content.@type"), sortable=("createdAt", "expiresAt")),
     CollectionSpec(FILES, indexes=("createdBy", "isOwn", "owner"), sortable=("createdAt", "expiresAt")),

@@ -14,6 +14,7 @@ from enmeshed_connector.api.servicers.common import Servicer, intent_of
 from enmeshed_connector.api.servicers.not_offered import NotOffered
 from enmeshed_connector.content.errors import ContentInvalid, ContentTypeNotAllowed
 from enmeshed_connector.transport.errors import RelationshipError
+from enmeshed_connector.transport.objects import CREATED_AT
 from enmeshed_connector.transport.relationship_operations import (
     ACCEPT,
     ACCEPT_REACTIVATION,
@@ -73,7 +74,7 @@ class RelationshipsServicer(Servicer, relationships_service_pb2_grpc.Relationshi
             self.use_cases().relationships.list,
             self.converter(request.view).relationship,
             where=relationship_filter(request.filter),
-            sort=order(request.order_by, newest_first=False),
+            sort=order(request.order_by, newest_first=False, path=CREATED_AT),
         )
         return pb.ListRelationshipsResponse(relationships=page.items, next_page_token=page.next_page_token)
 
