@@ -141,7 +141,9 @@ def mongo_servers() -> Iterator[MongoServers]:
 
 
 @pytest_asyncio.fixture
-async def stores(request: pytest.FixtureRequest, tmp_path: Path, mongo_servers: MongoServers) -> AsyncIterator[StoreFactory]:
+async def stores(
+    request: pytest.FixtureRequest, tmp_path: Path, mongo_servers: MongoServers
+) -> AsyncIterator[StoreFactory]:
     """Gives a factory of stores; parametrised with the name of a backend."""
     backend: str = request.param
     async with store_factory(backend, tmp_path / "stores", mongo_servers.of(backend)) as factory:

@@ -70,9 +70,11 @@ def connect(uri: str, driver: Driver, listeners: Sequence[monitoring.CommandList
 
 async def close(client: Client) -> None:
     """Closes a client of either driver."""
-    result = client.close()
-    if inspect.isawaitable(result):
-        await result
+    if inspect.iscoroutinefunction(client.close):
+        await client.close()
+    else:
+        # Motor says goodbye to the server before it returns, which may take as long as the server is away.
+        await asyncio.to_thread(client.close)
 
 
 def was_never_sent(error: PyMongoError) -> bool:

@@ -16,7 +16,7 @@ from .sqlite_schema import SEVERAL, SqlValue, Table, quoted, sql_value
 
 @dataclass(frozen=True)
 class Condition:
-    """An SQL expression that is 0 or 1, never NULL."""
+    """An SQL expression; NULL counts as false. Written so that SQLite finds the index."""
 
     sql: str
     parameters: tuple[SqlValue, ...] = ()
@@ -37,7 +37,7 @@ def translate(table: Table, filter: Filter) -> Condition:
     if isinstance(filter, Not):
         inner = translate(table, filter.part)
         # The opposite of something too wide would be too narrow.
-        return Condition(f"NOT {inner.sql}", inner.parameters) if inner.is_exact else _UNKNOWN
+        return Condition(f"NOT ifnull({inner.sql}, 0)", inner.parameters) if inner.is_exact else _UNKNOWN
     if isinstance(filter, Equals):
         return _is_one_of(table, filter.path, (filter.value,))
     if isinstance(filter, In):
@@ -87,7 +87,7 @@ def _is_behind(table: Table, order: Sequence[Sort], values: Sequence[Scalar]) ->
     elif descending:
         later = Condition(f"({column} IS NULL OR {column} < ?)", (sql_value(value),))
     else:
-        later = Condition(f"ifnull({column} > ?, 0)", (sql_value(value),))
+        later = Condition(f"{column} > ?", (sql_value(value),))
     if len(order) == 1:
         return later
     equal = Condition(f"{column} IS ?", (sql_value(value),))
@@ -111,7 +111,7 @@ def _is_one_of(table: Table, path: str, values: Sequence[Scalar]) -> Condition:
         parts.append(Condition(f"({column} IS NULL)"))
     if wanted:
         marks = ", ".join("?" * len(wanted))
-        parts.append(Condition(f"ifnull({column} IN ({marks}), 0)", wanted))
+        parts.append(Condition(f"{column} IN ({marks})", wanted))
         parts.extend(_several(table, path, f"value IN ({marks})", wanted))
     return _joined(" OR ", parts, Condition("0"))
 
@@ -133,7 +133,7 @@ def _is_between(table: Table, condition: Range) -> Condition:
     parameters = tuple(bound for _, bound in bounds)
     plain = " AND ".join(f"{column} {sign} ?" for sign, _ in bounds)
     inner = " AND ".join(f"value {sign} ?" for sign, _ in bounds)
-    parts = [Condition(f"ifnull({plain}, 0)", parameters), *_several(table, condition.path, inner, parameters)]
+    parts = [Condition(f"({plain})", parameters), *_several(table, condition.path, inner, parameters)]
     return _joined(" OR ", parts, Condition("0"))
 
 
