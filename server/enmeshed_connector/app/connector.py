@@ -20,15 +20,18 @@ from enmeshed.connector.v1 import (
     attributes_service_pb2_grpc,
     challenges_service_pb2_grpc,
     devices_service_pb2_grpc,
+    drafts_service_pb2_grpc,
     events_service_pb2_grpc,
     files_service_pb2_grpc,
     identity_deletion_service_pb2_grpc,
+    identity_metadata_service_pb2_grpc,
     messages_service_pb2_grpc,
     monitoring_service_pb2_grpc,
     push_notifications_service_pb2_grpc,
     references_service_pb2_grpc,
     relationship_templates_service_pb2_grpc,
     relationships_service_pb2_grpc,
+    settings_service_pb2_grpc,
     tokens_service_pb2_grpc,
 )
 from enmeshed_connector.api.api_keys import SERVER_COLLECTIONS, ApiKeys, ApiKeyStore
@@ -46,17 +49,23 @@ from enmeshed_connector.api.servicers.attributes import AttributesServicer
 from enmeshed_connector.api.servicers.challenges import ChallengesServicer
 from enmeshed_connector.api.servicers.devices import NAME as DEVICES
 from enmeshed_connector.api.servicers.devices import DevicesServicer
+from enmeshed_connector.api.servicers.drafts import NAME as DRAFTS
+from enmeshed_connector.api.servicers.drafts import DraftsServicer
 from enmeshed_connector.api.servicers.events import NAME as EVENTS
 from enmeshed_connector.api.servicers.events import EventsServicer
 from enmeshed_connector.api.servicers.files import FilesServicer
 from enmeshed_connector.api.servicers.identity_deletion import NAME as IDENTITY_DELETION
 from enmeshed_connector.api.servicers.identity_deletion import IdentityDeletionServicer
+from enmeshed_connector.api.servicers.identity_metadata import NAME as IDENTITY_METADATA
+from enmeshed_connector.api.servicers.identity_metadata import IdentityMetadataServicer
 from enmeshed_connector.api.servicers.messages import MessagesServicer
 from enmeshed_connector.api.servicers.monitoring import MonitoringServicer, Overview
 from enmeshed_connector.api.servicers.push_notifications import NAME as PUSH_NOTIFICATIONS
 from enmeshed_connector.api.servicers.push_notifications import PushNotificationsServicer
 from enmeshed_connector.api.servicers.references import ReferencesServicer
 from enmeshed_connector.api.servicers.relationships import RelationshipsServicer
+from enmeshed_connector.api.servicers.settings import NAME as SETTINGS
+from enmeshed_connector.api.servicers.settings import SettingsServicer
 from enmeshed_connector.api.servicers.templates import RelationshipTemplatesServicer
 from enmeshed_connector.api.servicers.tokens import TokensServicer
 from enmeshed_connector.api.subscriptions import EventSource, SubscriptionOptions
@@ -391,6 +400,21 @@ class Connector:
                 ATTRIBUTES,
                 attributes_service_pb2_grpc.add_AttributesServicer_to_server,
                 AttributesServicer(hosts, codec, tokens),
+            ),
+            bind(
+                SETTINGS,
+                settings_service_pb2_grpc.add_SettingsServicer_to_server,
+                SettingsServicer(hosts, codec, tokens),
+            ),
+            bind(
+                DRAFTS,
+                drafts_service_pb2_grpc.add_DraftsServicer_to_server,
+                DraftsServicer(hosts, codec, tokens),
+            ),
+            bind(
+                IDENTITY_METADATA,
+                identity_metadata_service_pb2_grpc.add_IdentityMetadataServicer_to_server,
+                IdentityMetadataServicer(hosts, codec, tokens),
             ),
             bind(EVENTS, events_service_pb2_grpc.add_EventsServicer_to_server, events),
             bind(

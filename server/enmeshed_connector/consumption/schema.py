@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from enmeshed_connector.consumption.attributes.documents import ATTRIBUTE_COLLECTIONS, ATTRIBUTE_SCHEMA
+from enmeshed_connector.consumption.drafts import DRAFT_COLLECTION, DRAFT_SCHEMA
+from enmeshed_connector.consumption.identity_metadata import METADATA_COLLECTION, METADATA_SCHEMA
+from enmeshed_connector.consumption.settings import SETTING_SCHEMA
 from enmeshed_connector.storage import CollectionSpec
 from enmeshed_connector.transport.objects import SynchronizedCollection
 
-CONSUMPTION_SCHEMA: tuple[CollectionSpec, ...] = ATTRIBUTE_SCHEMA
+CONSUMPTION_SCHEMA: tuple[CollectionSpec, ...] = (*ATTRIBUTE_SCHEMA, SETTING_SCHEMA, DRAFT_SCHEMA, METADATA_SCHEMA)
 """Declared to the store when an account is opened."""
 
-CONSUMPTION_COLLECTIONS: tuple[SynchronizedCollection, ...] = ATTRIBUTE_COLLECTIONS
+CONSUMPTION_COLLECTIONS: tuple[SynchronizedCollection, ...] = (
+    *ATTRIBUTE_COLLECTIONS,
+    DRAFT_COLLECTION,
+    METADATA_COLLECTION,
+)
 """Handed to the transport room, which sends their changes to the other devices of the identity."""

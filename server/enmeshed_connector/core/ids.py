@@ -42,6 +42,7 @@ RequestId = NewType("RequestId", str)
 NotificationId = NewType("NotificationId", str)
 DraftId = NewType("DraftId", str)
 SettingId = NewType("SettingId", str)
+IdentityMetadataId = NewType("IdentityMetadataId", str)
 LocalId = NewType("LocalId", str)
 
 T = TypeVar("T", bound=str)
@@ -88,6 +89,7 @@ REQUEST: IdKind[RequestId] = IdKind("request", "REQ")
 NOTIFICATION: IdKind[NotificationId] = IdKind("notification", "NOT")
 DRAFT: IdKind[DraftId] = IdKind("draft", "LCLDRF")
 SETTING: IdKind[SettingId] = IdKind("setting", "LCLSET")
+IDENTITY_METADATA: IdKind[IdentityMetadataId] = IdKind("identity metadata", "IDM")
 LOCAL: IdKind[LocalId] = IdKind("local id", "")
 
 

@@ -10,12 +10,15 @@ from enmeshed_connector.runtime.use_cases.attributes import AttributeUseCases
 from enmeshed_connector.runtime.use_cases.backbone_news import BackboneNewsUseCases
 from enmeshed_connector.runtime.use_cases.common import ContentTypeNotAllowedHere
 from enmeshed_connector.runtime.use_cases.devices import DeviceUseCases
+from enmeshed_connector.runtime.use_cases.drafts import DraftUseCases
 from enmeshed_connector.runtime.use_cases.events import EventUseCases
 from enmeshed_connector.runtime.use_cases.failed_events import FailedEventUseCases
 from enmeshed_connector.runtime.use_cases.files import FileUseCases
 from enmeshed_connector.runtime.use_cases.identity_deletion import IdentityDeletionUseCases
+from enmeshed_connector.runtime.use_cases.identity_metadata import IdentityMetadataUseCases
 from enmeshed_connector.runtime.use_cases.messages import MessageUseCases
 from enmeshed_connector.runtime.use_cases.relationships import RelationshipUseCases
+from enmeshed_connector.runtime.use_cases.settings import SettingUseCases
 from enmeshed_connector.runtime.use_cases.subscriptions import SubscriptionUseCases
 from enmeshed_connector.runtime.use_cases.templates import TemplateUseCases
 from enmeshed_connector.runtime.use_cases.tokens import TokenUseCases
@@ -42,6 +45,9 @@ class UseCases:
         self.identity_deletion = IdentityDeletionUseCases(transport, self.views)
         self.backbone_news = BackboneNewsUseCases(transport)
         self.attributes = AttributeUseCases(transport.context, consumption.attributes)
+        self.settings = SettingUseCases(transport.context)
+        self.drafts = DraftUseCases(transport.context)
+        self.identity_metadata = IdentityMetadataUseCases(transport.context)
         self.subscriptions = SubscriptionUseCases(transport)
         self.failed_events = FailedEventUseCases(transport)
 
