@@ -36,7 +36,7 @@ from .port import (
     TrimResult,
     UnitOfWork,
 )
-from .values import keyset_of
+from .values import keyset_maker, keyset_of
 
 __all__ = [
     "CollectionSpec",
@@ -69,6 +69,7 @@ __all__ = [
     "UnitOfWork",
     "all_of",
     "any_of",
+    "keyset_maker",
     "keyset_of",
     "where",
 ]

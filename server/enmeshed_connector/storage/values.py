@@ -201,8 +201,13 @@ def sort_values(spec: CollectionSpec, order: Sequence[Sort], document: JsonObjec
 
 def keyset_of(spec: CollectionSpec, sort: Sequence[SortLike], document: JsonObject) -> Keyset:
     """Returns where a page ends whose last document this is, for `Store.find(after=…)` with the same sort."""
-    order = resolve_sort(spec, sort)
-    return Keyset(sort_values(spec, order[:-1], document), str(document[spec.id_field]))
+    return keyset_maker(spec, sort)(document)
+
+
+def keyset_maker(spec: CollectionSpec, sort: Sequence[SortLike]) -> Callable[[JsonObject], Keyset]:
+    """Returns what gives `keyset_of` for each document of a page, looking at the sort only once."""
+    keys = resolve_sort(spec, sort)[:-1]
+    return lambda document: Keyset(sort_values(spec, keys, document), str(document[spec.id_field]))
 
 
 def sorted_documents(spec: CollectionSpec, order: Sequence[Sort], documents: Iterable[JsonObject]) -> list[JsonObject]:

@@ -9,7 +9,7 @@ from enmeshed_connector.core.errors import Code, DomainError, FailedPrecondition
 from enmeshed_connector.core.secret_bytes import SecretText
 from enmeshed_connector.crypto.derivation import PasswordProtection
 from enmeshed_connector.runtime.views import LOCATIONS, View
-from enmeshed_connector.storage import CollectionSpec, FilterLike, Keyset, SortLike, Store, keyset_of
+from enmeshed_connector.storage import CollectionSpec, FilterLike, Keyset, SortLike, Store, keyset_maker
 from enmeshed_connector.transport.context import RandomSource
 from enmeshed_connector.transport.objects import Document
 from enmeshed_connector.transport.pending import Ticket
@@ -146,7 +146,8 @@ async def list_page(
     """
     spec = next(spec for spec in specs if spec.name == collection)
     documents = await store.find(collection, where, sort=sort, limit=limit, after=after)
-    return [Entry(view(document), keyset_of(spec, sort, document)) for document in documents]
+    place_of = keyset_maker(spec, sort)
+    return [Entry(view(document), place_of(document)) for document in documents]
 
 
 def _indicator(location: str | None) -> int | None:
