@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
-import uuid
 from collections.abc import Callable, Collection, Coroutine, Mapping
 from contextlib import AsyncExitStack
 from datetime import timedelta
@@ -70,28 +68,22 @@ from enmeshed_connector.api.servicers.templates import RelationshipTemplatesServ
 from enmeshed_connector.api.servicers.tokens import TokensServicer
 from enmeshed_connector.api.subscriptions import EventSource, SubscriptionOptions
 from enmeshed_connector.api.transfers import TransferBudget
+from enmeshed_connector.app.accounts import open_gateway, transport_settings, worker_name
 from enmeshed_connector.app.databases import make_databases
 from enmeshed_connector.app.overview import ProcessOverview, build_info
-from enmeshed_connector.app.settings import AccountSettings, BackboneSettings, Settings, SettingsInvalid, seconds
+from enmeshed_connector.app.settings import AccountSettings, Settings, SettingsInvalid, seconds
 from enmeshed_connector.backbone import (
     BackboneGateway,
-    BackboneHttp,
-    BackboneTarget,
-    HttpSettings,
-    SessionSettings,
-    proxy_from_environment,
 )
 from enmeshed_connector.consumption.account import ConsumptionSettings
 from enmeshed_connector.consumption.attributes.controller import AttributeSettings
 from enmeshed_connector.content.codec import ContentCodec
 from enmeshed_connector.core.clock import Clock, SystemClock
 from enmeshed_connector.core.ids import IdMaker
-from enmeshed_connector.core.secret_bytes import SecretText
 from enmeshed_connector.runtime.account_runtime import AccountRuntime, AccountState
 from enmeshed_connector.runtime.settings import RuntimeSettings
 from enmeshed_connector.runtime.use_cases.bundle import UseCases
 from enmeshed_connector.storage import Databases, Retention, Store
-from enmeshed_connector.transport.context import TransportSettings
 from enmeshed_connector.transport.environment import Environment
 
 _PACKAGE = "enmeshed.connector.v1"
@@ -195,7 +187,9 @@ class Connector:
         keys = ApiKeyStore(server_store, self._clock, self._random)
         if settings.api_keys.bootstrap_file is not None:
             await keys.take_bootstrap(_read(settings))
-        gateway = await self._gateway(settings.backbone)
+        gateway = await open_gateway(
+            self._stack, settings.backbone, self._environment, clock=self._clock, random=self._random
+        )
         self._runtimes = await self._open_accounts(databases, gateway)
         self.accounts = HostedAccounts(self._runtimes)
         self._run(self._become_ready(), *(runtime.run() for runtime in self._runtimes.values()))
@@ -205,36 +199,15 @@ class Connector:
         # Last in, first out: calls end before what they use.
         self._stack.push_async_callback(server.stop)
 
-    async def _gateway(self, settings: BackboneSettings) -> BackboneGateway:
-        proxy, exceptions = proxy_from_environment(self._environment)
-        http = BackboneHttp(
-            HttpSettings(
-                max_connections=settings.max_connections,
-                silence_seconds=settings.timeout_seconds,
-                ca_file=settings.ca_file,
-                proxy_url=settings.proxy or proxy,
-                no_proxy=() if settings.proxy else exceptions,
-                dangerously_allow_plain_http=settings.dangerously_allow_plain_http,
-            )
-        )
-        await self._stack.enter_async_context(http)
-        secret = SecretText(settings.client_secret.get_secret_value())
-        target = BackboneTarget(settings.base_url, settings.client_id, secret)
-        session = SessionSettings(call_timeout=seconds(settings.timeout_seconds))
-        try:
-            return BackboneGateway(http, target, settings=session, clock=self._clock, random=self._random)
-        except ValueError as error:
-            raise SettingsInvalid(f"backbone.base_url: {error}") from None
-
     async def _open_accounts(self, databases: Databases, gateway: BackboneGateway) -> dict[str, AccountRuntime]:
-        worker = f"{socket.gethostname()}/{os.getpid()}/{uuid.uuid4().hex[:8]}"
+        worker = worker_name()
         runtimes = {}
         for name, account in self._settings.accounts.items():
             store: Store = await databases.open(f"acc-{name}")
             self._stack.push_async_callback(store.close)
             environment = Environment(
                 account=name,
-                settings=self._transport_settings(account),
+                settings=transport_settings(self._settings.backbone, account),
                 store=store,
                 gateway=gateway,
                 clock=self._clock,
@@ -244,18 +217,6 @@ class Connector:
             )
             runtimes[name] = AccountRuntime(environment, self._runtime_settings(account))
         return runtimes
-
-    def _transport_settings(self, account: AccountSettings) -> TransportSettings:
-        backbone = self._settings.backbone
-        return TransportSettings(
-            base_url=backbone.base_url.rstrip("/"),
-            client_id=backbone.client_id,
-            client_secret=backbone.client_secret.get_secret_value(),
-            address_host=backbone.address_host,
-            allow_identity_creation=account.create_identity,
-            datawallet_enabled=account.datawallet,
-            settle_after=seconds(2 * backbone.timeout_seconds),
-        )
 
     def _runtime_settings(self, account: AccountSettings) -> RuntimeSettings:
         sync, events = self._settings.sync, self._settings.events

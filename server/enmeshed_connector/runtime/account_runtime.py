@@ -29,6 +29,12 @@ from enmeshed_connector.transport.schema import TRANSPORT_SCHEMA
 _LOOK_EVERY_SECONDS = 0.2
 """How often a replica looks for the identity that another one is making."""
 
+ACCOUNT_SCHEMA = (*TRANSPORT_SCHEMA, *CONSUMPTION_SCHEMA, SYNC_REQUEST_SCHEMA, SUBSCRIPTION_SCHEMA)
+"""The collections of an account: of all rooms."""
+
+ACCOUNT_COLLECTIONS = SynchronizedCollections(TRANSPORT_COLLECTIONS, CONSUMPTION_COLLECTIONS)
+"""Those of them that the devices of the identity share."""
+
 
 class AccountState(enum.Enum):
     """Where an account is in its life within this process."""
@@ -69,8 +75,7 @@ class AccountRuntime:
             make_tasks: Called once when the account is open.
         """
         self.name = environment.account
-        collections = SynchronizedCollections(TRANSPORT_COLLECTIONS, CONSUMPTION_COLLECTIONS)
-        self._environment = replace(environment, collections=collections)
+        self._environment = replace(environment, collections=ACCOUNT_COLLECTIONS)
         self._settings = settings
         self._make_tasks = make_tasks
         self._transport: TransportAccount | None = None
@@ -152,7 +157,7 @@ class AccountRuntime:
         while True:
             try:
                 store = self._environment.store
-                await store.declare(*TRANSPORT_SCHEMA, *CONSUMPTION_SCHEMA, SYNC_REQUEST_SCHEMA, SUBSCRIPTION_SCHEMA)
+                await store.declare(*ACCOUNT_SCHEMA)
                 lease = lease or await self._right_to_make_identity()
                 async with self._renewed(lease):
                     transport = await open_account(replace(self._environment, lease=lease))

@@ -95,14 +95,25 @@ class RecoveryController:
             BackboneError: The Backbone is away; repeating goes on.
         """
         for device in await self._backup_devices():
-            where = {"content.@type": _SECRET_CONTENT, "content.sharedSecret.id": device["id"]}
-            for token in await self._context.store.find(TOKENS, where):
-                await self._tokens.delete(token["id"], cause=cause)
+            await self._delete_tokens_of(device["id"], cause)
             try:
                 await self._devices.delete(device["id"], cause=cause)
             except DeviceNotDeletable:
                 # It was used, and is an ordinary device now.
                 continue
+
+    async def forget_used(self, *, cause: Cause = LOCAL_CAUSE) -> None:
+        """Deletes the kit that this device was recovered from: it opens nothing any more.
+
+        Raises:
+            BackboneError: The Backbone is away; repeating goes on.
+        """
+        await self._delete_tokens_of(self._context.device.id, cause)
+
+    async def _delete_tokens_of(self, device_id: str, cause: Cause) -> None:
+        where = {"content.@type": _SECRET_CONTENT, "content.sharedSecret.id": device_id}
+        for token in await self._context.store.find(TOKENS, where):
+            await self._tokens.delete(token["id"], cause=cause)
 
     async def _backup_devices(self) -> Sequence[Document]:
         return await self._context.store.find(DEVICES, {"isBackupDevice": True})

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from enmeshed.connector.v1 import devices_service_pb2 as devices_pb
 from tests.support.connector import running_connector
 
 COMMAND = Path(sys.executable).parent / "enmeshed-connector"
@@ -52,6 +53,8 @@ async def test_keys_are_made_listed_and_revoked(tmp_path: Path) -> None:
         (("demo", "--store", "oracle"), 2, "sqlite or mongodb"),
         (("health", "-t", "localhost:1", "--timeout", "1"), 1, ""),
         (("identity", "-t", "localhost:1"), 1, "UNAVAILABLE"),
+        (("identity", "onboard", "-a", "nobody", "-r", "x"), 2, "nobody"),
+        (("identity", "onboard", "-a", "main"), 2, "--reference"),
         (("serve", "--set", "server.host=0.0.0.0", "--set", "server.port=0"), 1, "API key"),
         (("serve", "--set", "backbone.base_url=http://backbone.example.com"), 2, "base_url"),
     ],
@@ -108,3 +111,18 @@ async def test_the_demo_does_the_main_job(tmp_path: Path) -> None:
     code, told, err = await run("demo", "--file-bytes", "300000", folder=tmp_path)
     assert code == 0, err
     assert "not a byte is different" in told
+
+
+async def test_an_account_is_onboarded_from_the_token_of_another_device(tmp_path: Path) -> None:
+    async with running_connector(tmp_path / "first", overrides={"accounts.alice.datawallet": "true"}) as running:
+        async with running.client("alice") as alice:
+            created = await alice.call(alice.service("Devices").CreateDevice, devices_pb.CreateDeviceRequest())
+        settings = {
+            "ENMESHED_REFERENCE": created.token.reference.truncated,
+            "ENMESHED_BACKBONE__BASE_URL": running.backbone.base_url,
+            "ENMESHED_ACCOUNTS__COPY__DATAWALLET": "true",
+        }
+        code, out, err = await run("identity", "onboard", "-a", "copy", folder=tmp_path, environment=settings)
+    assert code == 0, err
+    assert running.accounts["alice"] in out
+    assert created.token.reference.truncated not in out + err
