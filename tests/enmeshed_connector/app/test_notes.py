@@ -17,7 +17,7 @@ from enmeshed.content.v1 import content_pb2
 from enmeshed_client import Connector as Client
 from enmeshed_client import ConnectorError
 from enmeshed_connector.consumption.drafts import MAX_DRAFT_BYTES
-from enmeshed_connector.transport.objects import SETTINGS, UNPUSHED_MODIFICATIONS
+from enmeshed_connector.transport.objects import SETTINGS
 from enmeshed_connector.transport.slots import SLOT_SETTING
 from tests.support.connector import RunningConnector, relate, running_connector
 
@@ -52,13 +52,6 @@ def value(json: Any) -> struct_pb2.Value:
 
 def note(**members: Any) -> content_pb2.Content:
     return json_format.ParseDict({"json": {"@type": "Note", **members}}, content_pb2.Content())
-
-
-async def shared_with_other_devices(running: RunningConnector, collection: str) -> list[str]:
-    """Returns the categories of what is on its way to the other devices of alice."""
-    store = running.connector.accounts.runtime("alice").store
-    documents = await store.find(UNPUSHED_MODIFICATIONS, {"collection": collection})
-    return [str(document["payloadCategory"]) for document in documents]
 
 
 async def test_a_setting_is_kept_found_by_its_key_changed_and_deleted(running: RunningConnector) -> None:
@@ -227,25 +220,6 @@ async def test_notes_are_about_peers_not_about_strangers(running: RunningConnect
         await relate(running)
         await call(alice, name, "UpsertMetadata", request)
     assert (refused.code, refused.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "UNFAMILIAR_IDENTITY")
-
-
-async def test_all_of_them_reach_the_other_devices_of_the_identity(running: RunningConnector) -> None:
-    async with running.client("alice") as alice:
-        await call(
-            alice,
-            "Settings",
-            "CreateSetting",
-            settings_pb.CreateSettingRequest(key=settings_pb.SettingKey(key="a"), value=struct()),
-        )
-        await call(alice, "Drafts", "CreateDraft", drafts_pb.CreateDraftRequest(content=note()))
-        await call(
-            alice,
-            "IdentityMetadata",
-            "UpsertMetadata",
-            metadata_pb.UpsertMetadataRequest(reference=running.accounts["alice"], value=value(1)),
-        )
-    for collection in ("Settings", "Drafts", "IdentityMetadata"):
-        assert await shared_with_other_devices(running, collection) == ["TechnicalData", "Userdata"]
 
 
 @pytest.mark.parametrize(

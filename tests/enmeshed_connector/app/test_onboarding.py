@@ -10,6 +10,8 @@ from google.protobuf import json_format, timestamp_pb2
 from enmeshed.connector.v1 import account_service_pb2 as account_pb
 from enmeshed.connector.v1 import devices_service_pb2 as devices_pb
 from enmeshed.connector.v1 import drafts_service_pb2 as drafts_pb
+from enmeshed.connector.v1 import identity_metadata_service_pb2 as metadata_pb
+from enmeshed.connector.v1 import settings_service_pb2 as settings_pb
 from enmeshed.connector.v1 import tokens_service_pb2 as tokens_pb
 from enmeshed_client import Connector as Client
 from enmeshed_connector.app.connector import Connector
@@ -56,6 +58,11 @@ async def test_an_onboarded_account_knows_what_the_first_device_knows(
     draft = json_format.ParseDict({"content": {"json": {"text": "Hello"}}}, drafts_pb.CreateDraftRequest())
     async with running.client("alice") as alice:
         written = await call(alice, "Drafts", "CreateDraft", draft)
+        setting = json_format.ParseDict({"key": {"key": "k"}, "value": {"a": 1}}, settings_pb.UpdateSettingRequest())
+        chosen = await call(alice, "Settings", "UpdateSetting", setting)
+        note = metadata_pb.UpsertMetadataRequest(reference=running.accounts["alice"])
+        note.value.string_value = "me"
+        noted = await call(alice, "IdentityMetadata", "UpsertMetadata", note)
         created = await call(alice, "Devices", "CreateDevice", devices_pb.CreateDeviceRequest(is_admin=True))
         reference = created.token.reference.url
         address = await onboard(settings, reference)
@@ -66,11 +73,15 @@ async def test_an_onboarded_account_knows_what_the_first_device_knows(
                 info = await copy.call(copy.account.GetIdentityInfo, account_pb.GetIdentityInfoRequest())
                 own = await copy.call(copy.account.GetOwnDevice, account_pb.GetOwnDeviceRequest())
                 found = await call(copy, "Drafts", "GetDraft", drafts_pb.GetDraftRequest(id=written.draft.id))
+                settings_found = await call(copy, "Settings", "ListSettings", settings_pb.ListSettingsRequest())
+                notes_found = await call(copy, "IdentityMetadata", "ListMetadata", metadata_pb.ListMetadataRequest())
         await alice.call(alice.account.SyncDatawallet, account_pb.SyncDatawalletRequest())
         seen = await call(alice, "Devices", "GetDevice", devices_pb.GetDeviceRequest(id=created.device.id))
     assert address == again == info.account.address == running.accounts["alice"]
     assert (own.device.id, own.device.name, own.device.is_admin) == (created.device.id, "copy", True)
     assert found.draft == written.draft
+    assert list(settings_found.settings) == [chosen.setting]
+    assert list(notes_found.entries) == [noted.entry]
     assert seen.device.public_key == own.device.public_key
 
 

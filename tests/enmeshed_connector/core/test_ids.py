@@ -32,7 +32,7 @@ def test_a_fresh_id_is_an_id_of_its_kind(kind: IdKind[Any]) -> None:
 
 def test_prefixes_are_those_of_the_network() -> None:
     network = "FIL REL MSG RLT TOK DVC CHL DWM SYR SYI IDP USR ANC DPI"
-    local = "TRPSEC TRPRSE TRPRTK TRPDWM ATT REQ NOT LCLDRF LCLSET"
+    local = "TRPSEC TRPRSE TRPRTK TRPDWM ATT ATTFD REQ NOT IDM LCLDRF LCLSET"
     assert {kind.prefix for kind in KINDS} == {*network.split(), *local.split(), ""}
 
 
