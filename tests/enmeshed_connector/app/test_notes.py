@@ -19,7 +19,7 @@ from enmeshed_client import ConnectorError
 from enmeshed_connector.consumption.drafts import MAX_DRAFT_BYTES
 from enmeshed_connector.transport.objects import SETTINGS
 from enmeshed_connector.transport.slots import SLOT_SETTING
-from tests.support.connector import RunningConnector, relate, running_connector
+from tests.support.connector import RunningConnector, running_connector
 
 STRANGER = "did:e:localhost:dids:" + "0" * 22
 NO_SETTING = "LCLSET" + "0" * 14
@@ -212,13 +212,13 @@ async def test_a_note_about_an_identity_is_replaced_under_its_key(running: Runni
     assert kept == metadata_pb.GetMetadataResponse(entry=keyed.entry)
 
 
-async def test_notes_are_about_peers_not_about_strangers(running: RunningConnector) -> None:
-    name, bob = "IdentityMetadata", running.accounts["bob"]
-    async with running.client("alice") as alice:
-        request = metadata_pb.UpsertMetadataRequest(reference=bob, value=value(1))
-        refused = await failure(alice, name, "UpsertMetadata", request)
-        await relate(running)
-        await call(alice, name, "UpsertMetadata", request)
+async def test_notes_are_about_peers_not_about_strangers(tmp_path: Path) -> None:
+    name = "IdentityMetadata"
+    async with running_connector(tmp_path, is_related=True) as running, running.client("alice") as alice:
+        about_bob = metadata_pb.UpsertMetadataRequest(reference=running.accounts["bob"], value=value(1))
+        await call(alice, name, "UpsertMetadata", about_bob)
+        about_stranger = metadata_pb.UpsertMetadataRequest(reference=STRANGER, value=value(1))
+        refused = await failure(alice, name, "UpsertMetadata", about_stranger)
     assert (refused.code, refused.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "UNFAMILIAR_IDENTITY")
 
 
