@@ -17,11 +17,12 @@ from enmeshed.content.v1 import content_pb2
 from enmeshed_client import Connector as Client
 from enmeshed_client import ConnectorError
 from enmeshed_connector.consumption.drafts import MAX_DRAFT_BYTES
+from enmeshed_connector.core.addresses import derive_address
 from enmeshed_connector.transport.objects import SETTINGS
 from enmeshed_connector.transport.slots import SLOT_SETTING
 from tests.support.connector import RunningConnector, running_connector
 
-STRANGER = "did:e:localhost:dids:" + "0" * 22
+STRANGER = derive_address(bytes(32), "localhost")
 NO_SETTING = "LCLSET" + "0" * 14
 NO_DRAFT = "LCLDRF" + "0" * 14
 
