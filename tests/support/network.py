@@ -109,6 +109,10 @@ class Faults:
         """Runs something right before the call gets through."""
         self._rules.append([name, 1, action])
 
+    def do_after(self, name: str, action: Callable[[], Any]) -> None:
+        """Runs something once the Backbone has answered, before the caller learns of it."""
+        self._rules.append([name, 1, ("after", action)])
+
     def clear(self) -> None:
         """All calls get through again."""
         self._rules.clear()
@@ -173,6 +177,10 @@ class DirectCaller:
             response = await self._send(call)
         if fault == "lose":
             raise self._lost(call)
+        if isinstance(fault, tuple):
+            result = fault[1]()
+            if asyncio.iscoroutine(result):
+                await result
         return self._read(call, response)
 
     @asynccontextmanager

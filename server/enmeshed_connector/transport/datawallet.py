@@ -32,6 +32,7 @@ from enmeshed_connector.transport.objects import (
     DEVICE_SECRETS,
     DEVICES,
     ERASURES,
+    EXACT_CONTENT,
     RELATIONSHIPS,
     RESTORED,
     SYNC_INFO,
@@ -39,6 +40,7 @@ from enmeshed_connector.transport.objects import (
     Document,
     SynchronizedCollections,
 )
+from enmeshed_connector.transport.relationship_documents import with_creation_time
 from enmeshed_connector.transport.sync_state import DATAWALLET_TIME, NO_RUN, PushAttempt, SyncState
 from enmeshed_connector.transport.work import Cause, Origin, Work, WorkerCommits
 
@@ -295,6 +297,8 @@ class Datawallet:
                 gone = removed_by(self._collections.find(collection), after, item.category, payload)
                 after = {name: value for name, value in after.items() if name not in gone}
             after = _merge(after, item.type, payload)
+            if after is not None and item.content_text is not None:
+                after[EXACT_CONTENT] = item.content_text
         for record in await self._state.unpushed_of(work, object_id):
             after = _merge(after, ModificationType(record["type"]), record.get("payload") or {})
         if after is None:
@@ -308,6 +312,8 @@ class Datawallet:
             after = {"id": object_id} | after
             if collection == RELATIONSHIPS and before is not None:
                 after = _keep_longer_history(before, after)
+            if collection == RELATIONSHIPS:
+                after = with_creation_time(after)
             work.store_silently(collection, after)
             if collection == DEVICES and object_id == self._context.device.id and "publicKey" in after:
                 work.write_entry(ACCOUNT_INFO, "device", {k: v for k, v in after.items() if not k.startswith("_")})

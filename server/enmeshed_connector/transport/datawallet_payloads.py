@@ -11,15 +11,17 @@ from typing import Any
 
 from enmeshed_connector.backbone.endpoints.datawallet import Modification as BackboneModification
 from enmeshed_connector.backbone.endpoints.datawallet import NewModification
-from enmeshed_connector.core.canonical_json import JsonObject, dumps, loads_object
+from enmeshed_connector.core.canonical_json import DEFAULT_MAX_BYTES, JsonObject, dumps
 from enmeshed_connector.core.encodings import from_utf8, to_utf8
 from enmeshed_connector.core.errors import DomainError
+from enmeshed_connector.core.foreign_content import loads_with_content
 from enmeshed_connector.crypto.derivation import DATAWALLET_CONTEXT, derive_key
 from enmeshed_connector.crypto.symmetric import Cipher, SecretKey, decrypt, encrypt
 from enmeshed_connector.transport.errors import DatawalletNotReadable
 from enmeshed_connector.transport.modifications import ModificationType
 from enmeshed_connector.transport.objects import Category, Document
 
+_CONTENTS = ("content", "creationContent")
 _TYPES = {kind.value for kind in ModificationType}
 _CATEGORIES = {category.value for category in Category}
 
@@ -35,6 +37,8 @@ class PulledModification:
     payload: JsonObject | None
     created_by_device: str
     category: Category | None = None
+    content_text: str | None = None
+    """The exact text of the content in the payload, where that does not tell all of it."""
 
 
 class PayloadCipher:
@@ -60,12 +64,14 @@ class PayloadCipher:
             raise DatawalletNotReadable(f"Modification {modification.index} has an unknown type.", facts=facts)
         if modification.payload_category is not None and modification.payload_category not in _CATEGORIES:
             raise DatawalletNotReadable(f"Modification {modification.index} has an unknown category.", facts=facts)
-        payload = None
+        payload = content_text = None
         if modification.encrypted_payload is not None:
             try:
                 cipher = Cipher.from_text(modification.encrypted_payload, "encryptedPayload")
                 plain = decrypt(derive_key(self._key, modification.index, DATAWALLET_CONTEXT), cipher)
-                payload = loads_object(from_utf8(plain, "payload"), field="payload")
+                payload, content_text = loads_with_content(
+                    from_utf8(plain, "payload"), _CONTENTS, field="payload", max_bytes=DEFAULT_MAX_BYTES
+                )
             except DomainError as error:
                 raise DatawalletNotReadable(
                     f"Modification {modification.index} of the datawallet cannot be opened.", facts=facts
@@ -78,6 +84,7 @@ class PayloadCipher:
             payload,
             modification.created_by_device,
             None if modification.payload_category is None else Category(modification.payload_category),
+            content_text,
         )
 
     def _seal(self, record: Document, index: int) -> NewModification:

@@ -101,7 +101,9 @@ def new_relationship(
 def with_creation_time(document: Document) -> Document:
     """Returns a relationship with the moment that lists of relationships are ordered by."""
     log = document.get("auditLog") or ()
-    return sort_members(document | ({CREATED_AT: log[0]["createdAt"]} if log else {}))
+    # What other devices sent may lack the moment; then it sorts before all others.
+    created_at = log[0].get("createdAt") if log else None
+    return sort_members(document | ({CREATED_AT: created_at} if isinstance(created_at, str) else {}))
 
 
 def state_of(remote: BackboneRelationship) -> JsonObject:

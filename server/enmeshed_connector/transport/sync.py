@@ -73,6 +73,7 @@ class SyncController:
         self.failed_events = FailedEvents(context.store, context.commits, self._commits, processors)
         self._runs = RunEngine(context, self._commits, self._state, self._datawallet, processors, self.failed_events)
         self._running: tuple[SyncMode, asyncio.Future[SyncResult]] | None = None
+        self._was_joined = False
         self._logger = structlog.get_logger(__name__).bind(account=context.account)
 
     @property
@@ -112,6 +113,7 @@ class SyncController:
         while self._running is not None:
             running_mode, future = self._running
             covers = running_mode is mode or running_mode is SyncMode.EVERYTHING
+            self._was_joined = True
             try:
                 # Whoever runs it may be cancelled; that must not be taken for the end of this caller.
                 result = await asyncio.shield(future)
@@ -190,12 +192,14 @@ class SyncController:
 
     async def _sync_everything(self, collected: _Collected) -> None:
         while True:
+            self._was_joined = False
             outcome = await self._runs.run()
-            if not outcome.has_run:
+            if outcome.has_run:
+                self._take_over(outcome, collected)
+            else:
                 await self._sync_datawallet(collected)
-                break
-            self._take_over(outcome, collected)
-            if not outcome.has_more:
+            # Who joined after the run began may know of news that it did not fetch.
+            if not outcome.has_more and not self._was_joined:
                 break
 
         async def note(work: Work) -> None:

@@ -154,7 +154,7 @@ async def test_every_content_of_a_message_reaches_calls_lists_and_streams(wires:
         for identifier, what in sent.items():
             got = await alice.call(alice.messages.GetMessage, messages_pb.GetMessageRequest(id=identifier))
             assert_says(got.message.content, *CONTENTS[what], what)
-        listed = {}
+        listed: dict[str, content_pb2.Content] = {}
         async for page in alice.pages(alice.messages.ListMessages, messages_pb.ListMessagesRequest(page_size=20)):
             listed |= {message.id: message.content for message in page.messages}
         assert set(listed) == {*sent, last}
