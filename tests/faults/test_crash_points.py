@@ -11,7 +11,6 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
@@ -24,6 +23,7 @@ from enmeshed_connector.transport.pending import Ticket
 from enmeshed_connector.transport.relationship_operations import TERMINATE
 from enmeshed_connector.transport.sync_modes import SyncMode
 from enmeshed_connector.transport.work import Work
+from tests.support import oracle
 from tests.support.crash import Crash, CrashingGateway, CrashingStore, ProcessDied
 from tests.support.network import Network, Party, reference_to
 
@@ -32,12 +32,6 @@ T = TypeVar("T")
 MOST_STEPS = 200
 TEMPLATE = {"@type": "ArbitraryRelationshipTemplateContent", "value": {}}
 CREATION = {"@type": "ArbitraryRelationshipCreationContent", "value": {}}
-
-
-@pytest.fixture
-async def network(tmp_path: Path) -> AsyncIterator[Network]:
-    async with Network(tmp_path) as network:
-        yield network
 
 
 async def mortal(network: Network, name: str, crash: Crash, **settings: Any) -> TransportAccount:
@@ -104,6 +98,17 @@ def is_lost(steps: list[str], call: str) -> bool:
 
 async def check_rest(party: Party, place: str) -> None:
     assert await party.store.count(PENDING_OPERATIONS) == 0, place
+    # In order, without gaps, nothing twice.
+    await oracle.log_of(party.store)
+
+
+async def check_all(network: Network, party: Party, place: str) -> None:
+    """Compares everything that came and went with the Backbone."""
+    await check_rest(party, place)
+    await oracle.check_messages(party.store, network.rows, party.address)
+    await oracle.check_relationships(party.store, network.rows, party.address)
+    await oracle.check_events_delivered(network.rows, party.address)
+    oracle.check_counters(network.rows, party.address)
 
 
 def ticket(key: str) -> Ticket:
@@ -170,7 +175,7 @@ async def test_sending(network: Network, datawallet_enabled: bool) -> None:
         assert [message["id"] for message in own] == [message["id"] for message in received], place
         told = [event["data"]["id"] for event in await party.events("transport.messageSent")]
         assert told == [message["id"] for message in own], place
-        await check_rest(party, place)
+        await check_all(network, party, place)
     keys = network.rows("SELECT encrypted_key FROM message_recipients WHERE sender = ?", anna.address)
     counters = [json.loads(row["encrypted_key"])["cnt"] for row in keys]
     assert len(set(counters)) == len(texts)
@@ -202,6 +207,7 @@ async def test_receiving(network: Network) -> None:
         lost_starts += is_lost(place.split(" | "), "sync_runs.start")
         cancelled = network.rows("SELECT DISTINCT sync_run_id, error_code FROM sync_errors")
         assert [row["error_code"] for row in cancelled] == ["syncRunCanceled"] * lost_starts, place
+        await check_all(network, party, place)
 
 
 async def test_pushing_to_the_datawallet(network: Network) -> None:
@@ -312,6 +318,53 @@ async def test_accepting_a_relationship(network: Network) -> None:
         ]
         assert [event["data"]["status"] for event in told] == ["Pending", "Active"], place
         await check_rest(party, place)
+
+
+async def test_hearing_of_a_request_for_a_relationship(network: Network) -> None:
+    ids: dict[str, str] = {}
+
+    async def ask(key: str) -> None:
+        anna, peer = await network.account("anna"), await network.account(f"peer{key}")
+        template = await anna.account.templates.create(TEMPLATE, expires_at=network.clock.now() + timedelta(days=1))
+        await peer.account.templates.load(reference_to(template))
+        ids[key] = (await peer.account.relationships.create(template["id"], CREATION))["id"]
+
+    async def act(account: TransportAccount, key: str) -> Any:
+        return await account.sync.sync()
+
+    async for party, key, place in deaths(network, "anna", act, prepare=ask, at_least=8):
+        await party.account.sync.sync()
+        assert (await party.account.relationships.get(ids[key]))["status"] == "Pending", place
+        await party.account.relationships.accept(ids[key])
+        peer = await network.account(f"peer{key}")
+        await peer.account.sync.sync()
+        sent = await peer.account.messages.send([party.address], {"@type": "Text", "text": key})
+        await party.account.sync.sync()
+        assert (await party.account.messages.get(sent["id"]))["content"]["text"] == key, place
+        await check_all(network, party, place)
+
+
+async def test_hearing_of_the_acceptance_of_a_relationship(network: Network) -> None:
+    peers: dict[str, Party] = {}
+
+    async def accept(key: str) -> None:
+        anna, peers[key] = await network.account("anna"), await network.account(f"peer{key}")
+        expires_at = network.clock.now() + timedelta(days=1)
+        template = await peers[key].account.templates.create(TEMPLATE, expires_at=expires_at)
+        await anna.account.templates.load(reference_to(template))
+        relationship = await anna.account.relationships.create(template["id"], CREATION)
+        await peers[key].account.sync.sync()
+        await peers[key].account.relationships.accept(relationship["id"])
+
+    async def act(account: TransportAccount, key: str) -> Any:
+        return await account.sync.sync()
+
+    async for party, key, place in deaths(network, "anna", act, prepare=accept, at_least=8):
+        await party.account.sync.sync()
+        sent = await party.account.messages.send([peers[key].address], {"@type": "Text", "text": key})
+        await peers[key].account.sync.sync()
+        assert (await peers[key].account.messages.get(sent["id"]))["content"]["text"] == key, place
+        await check_all(network, party, place)
 
 
 async def test_uploading_a_file(network: Network) -> None:

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from enmeshed_connector.backbone.calls import Call, Caller
 from enmeshed_connector.core.secret_bytes import SecretText
-from enmeshed_connector.storage import Lease, Store, UnitOfWork
+from enmeshed_connector.storage import Lease, Log, Store, UnitOfWork
 from enmeshed_connector.transport.environment import Gateway
 
 T = TypeVar("T")
@@ -45,15 +45,30 @@ class Crash:
             raise ProcessDied(label)
 
 
+_READS = frozenset({"get", "find", "find_one", "count", "idempotency"})
+
+
 class CrashingStore:
-    """A store whose commits and reservations are steps."""
+    """A store whose commits, reservations, erasures and reads are steps."""
 
     def __init__(self, store: Store, crash: Crash) -> None:
         self._store = store
         self._crash = crash
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._store, name)
+        found = getattr(self._store, name)
+        if name not in _READS:
+            return found
+
+        async def read(*arguments: Any, **options: Any) -> Any:
+            self._crash.step(f"before {name} {arguments[0]}")
+            return await found(*arguments, **options)
+
+        return read
+
+    @property
+    def log(self) -> Any:
+        return _CrashingLog(self._store.log, self._crash)
 
     async def transact(self, work: Callable[[UnitOfWork], Awaitable[T]], *, lease: Lease | None = None) -> T:
         self._crash.step("before commit")
@@ -65,6 +80,21 @@ class CrashingStore:
         first = await self._store.reserve(counter, amount)
         self._crash.step("after reservation")
         return first
+
+
+class _CrashingLog:
+    def __init__(self, log: Log, crash: Crash) -> None:
+        self._log = log
+        self._crash = crash
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._log, name)
+
+    async def erase(self, subject: str) -> int:
+        self._crash.step("before erasure")
+        erased = await self._log.erase(subject)
+        self._crash.step("after erasure")
+        return erased
 
 
 class CrashingGateway:
