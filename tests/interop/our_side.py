@@ -12,6 +12,7 @@ from enmeshed_connector.runtime.synchronisation import Synchronisation
 from enmeshed_connector.runtime.use_cases.account import AccountUseCases, SyncView
 from enmeshed_connector.runtime.use_cases.bundle import UseCases
 from enmeshed_connector.runtime.use_cases.common import NOBODY
+from enmeshed_connector.runtime.use_cases.devices import DeviceUseCases
 from enmeshed_connector.runtime.use_cases.files import FileUseCases
 from enmeshed_connector.runtime.use_cases.messages import MessageUseCases
 from enmeshed_connector.runtime.use_cases.relationships import RelationshipUseCases
@@ -44,6 +45,7 @@ class TransportUseCases:
         self.templates = TemplateUseCases(transport, self.views)
         self.relationships = RelationshipUseCases(transport, self.views)
         self.messages = MessageUseCases(transport, self.views, _take_request)
+        self.devices = DeviceUseCases(transport, self.views, synchronisation)
         self.files = FileUseCases(transport, self.views)
         self.tokens = TokenUseCases(transport, self.views)
 
