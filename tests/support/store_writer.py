@@ -3,8 +3,8 @@
     python -m tests.support.store_writer sqlite FOLDER DATABASE PREFIX
     python -m tests.support.store_writer motor|pymongo URI DATABASE PREFIX
 
-Each commit makes two documents and one event and adds to a sum, in one unit of work. After each acknowledgement it prints
-the number of the commit in one line.
+Each commit makes two documents and one event and adds to a sum, in one unit of work. After each acknowledgement it
+prints the number of the commit in one line.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import uuid
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -107,7 +107,7 @@ async def store_factory(backend: str, folder: Path, server: MongoServer | None) 
 class MongoServers:
     """The MongoDB-protocol servers of a test session, started when first asked for."""
 
-    def __init__(self, stack: list[tuple[MongoServer, object]]) -> None:
+    def __init__(self, stack: ExitStack) -> None:
         self._running: dict[str, MongoServer] = {}
         self._stack = stack
 
@@ -117,27 +117,20 @@ class MongoServers:
             return None
         kind = kind_of(backend)
         if kind not in self._running:
-            context = running_server(kind)
-            server = context.__enter__()
-            self._stack.append((server, context))
-            self._running[kind] = server
+            self._running[kind] = self._stack.enter_context(running_server(kind))
         return self._running[kind]
 
 
 def kind_of(backend: str) -> Kind:
     """Returns which server a backend runs on."""
-    kind: Kind = backend.rpartition("-")[0]  # type: ignore[assignment] - the names are made of the kinds
-    return kind
+    return next(kind for kind in kinds_to_test() if backend.startswith(f"{kind}-"))
 
 
 @pytest.fixture(scope="session")
 def mongo_servers() -> Iterator[MongoServers]:
     """Gives the servers of this session; stops them at its end."""
-    stack: list[tuple[MongoServer, object]] = []
-    yield MongoServers(stack)
-    for server, context in reversed(stack):
-        server.stop()
-        context.__exit__(None, None, None)  # type: ignore[attr-defined] - a context manager
+    with ExitStack() as stack:
+        yield MongoServers(stack)
 
 
 @pytest_asyncio.fixture

@@ -1,7 +1,7 @@
 """What was acknowledged is still there after any process was killed, and nothing is there in part or twice.
 
-The writers die by SIGKILL, and so does the database process: what the operating system holds survives that. That a commit
-also waits for the disk is shown by the options that `test_sqlite` and `test_mongo` see.
+The writers die by SIGKILL, and so does the database process: what the operating system holds survives that. That a
+commit also waits for the disk is shown by the options that `test_sqlite` and `test_mongo` see.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from enmeshed_connector.storage import CollectionSpec, StorageUnavailable, StoreCorrupt, where
+from enmeshed_connector.storage import CollectionSpec, Filter, StorageUnavailable, StoreCorrupt, where
 from enmeshed_connector.storage.sqlite import SqliteDatabases, SqliteStore
 from enmeshed_connector.storage.sqlite_connections import connect
 from tests.support.stores import THINGS
@@ -140,13 +140,13 @@ async def test_a_long_search_leaves_the_event_loop_and_finds_the_same(tmp_path: 
     ],
 )
 async def test_declared_paths_are_found_through_their_index(
-    tmp_path: Path, condition: object, sort: list[str], expected: str
+    tmp_path: Path, condition: Filter, sort: list[str], expected: str
 ) -> None:
     store = await opened(tmp_path)
     await put(store, *(f"{number}" for number in range(100)))
     plans: list[str] = []
     store._readers._on_loop.set_trace_callback(plans.append)
-    await store.find("Things", condition, sort=sort, limit=5)  # type: ignore[arg-type] - a filter
+    await store.find("Things", condition, sort=sort, limit=5)
     store._readers._on_loop.set_trace_callback(None)
     connection = sqlite3.connect(tmp_path / "acc-x.sqlite")
     plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {plans[0]}")]
