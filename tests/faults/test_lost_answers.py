@@ -5,6 +5,7 @@ Each kind of request is tried in the four ways a network fails it. The Backbone'
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -12,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from enmeshed_connector.core.errors import OutcomeUnknown
+from enmeshed_connector.backbone.errors import BackboneUnavailable
+from enmeshed_connector.core.errors import DomainError, OutcomeUnknown
 from enmeshed_connector.transport.account import TransportAccount
 from enmeshed_connector.transport.objects import FILES, PENDING_OPERATIONS, SETTINGS, UNPUSHED_MODIFICATIONS
 from enmeshed_connector.transport.pending import Ticket
@@ -305,6 +307,26 @@ async def test_what_harms_nobody_is_repeated_and_stored_once(network: Network, r
     assert await world.anna.store.count(row.stored) == 1
     assert world.anna.faults.count(row.call) == 2
     assert row.times(world) == (2 if fault == "lose_answer" else 1)
+
+
+@pytest.mark.parametrize("row", [row for row in ROWS if not row.is_repeatable], ids=str)
+async def test_repeats_at_once_after_a_failure_are_carried_out_once(network: Network, row: Row) -> None:
+    world = await world_for(network, row)
+    world.anna.faults.cut(row.call)
+    with pytest.raises(BackboneUnavailable):
+        await row.act(world, world.anna.account)
+    # Another process of the account, which shares no memory with the first one.
+    other = (await network.reopen(world.anna)).account
+
+    results = await asyncio.gather(
+        *(row.act(world, account) for account in (world.anna.account, other, other)), return_exceptions=True
+    )
+
+    assert row.times(world) == 1
+    answers = [result for result in results if not isinstance(result, BaseException)]
+    assert answers
+    assert all(isinstance(result, DomainError) for result in results if isinstance(result, BaseException))
+    await check(world, row, answers[0], world.anna)
 
 
 async def test_a_relationship_that_cannot_be_asked_about_is_adopted_when_an_event_names_it(network: Network) -> None:

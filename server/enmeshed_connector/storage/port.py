@@ -263,6 +263,9 @@ class UnitOfWork(Protocol):
             InvalidDocument: It is not JSON, has no type, or is over 64 MiB.
         """
 
+    async def idempotency(self, key: str) -> IdempotencyRecord | None:
+        """Returns what is remembered under a key, None when there is nothing; the commit depends on that."""
+
     def remember(self, record: IdempotencyRecord, *, first: bool = False) -> None:
         """Stores an idempotency record with the commit.
 

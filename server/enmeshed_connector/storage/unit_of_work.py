@@ -13,7 +13,7 @@ from . import exact_json
 from .errors import InvalidDocument, LeaseLost, RevisionConflict, UniqueViolation
 from .filters import FilterLike, as_filter
 from .port import MAX_DOCUMENT_BYTES, CollectionSpec, IdempotencyRecord, Lease, Position, SortLike
-from .system_collections import CURSORS, IDEMPOTENCY, LEASES, cursor_document, idempotency_document
+from .system_collections import CURSORS, IDEMPOTENCY, LEASES, cursor_document, idempotency_document, idempotency_record
 from .values import is_sortable_value, is_storable_text, matcher, resolve_sort, sorted_documents
 
 if TYPE_CHECKING:
@@ -204,6 +204,11 @@ class StoreUnitOfWork:
             raise InvalidDocument("an event needs a type")
         text = _encode_bounded(event, {"collection": "_Log", "type": event_type})
         self._events.append(EmittedEvent(text, event_type, tuple(dict.fromkeys(subjects))))
+
+    async def idempotency(self, key: str) -> IdempotencyRecord | None:
+        """Returns what is remembered under a key; the commit depends on that."""
+        document = await self.get(IDEMPOTENCY.name, key)
+        return None if document is None else idempotency_record(document)
 
     def remember(self, record: IdempotencyRecord, *, first: bool = False) -> None:
         """Stores an idempotency record with the commit."""

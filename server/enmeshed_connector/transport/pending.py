@@ -42,7 +42,7 @@ from enmeshed_connector.core.clock import Clock
 from enmeshed_connector.core.dates import format_date, parse_date
 from enmeshed_connector.core.errors import Code, InvalidArgument, OutcomeUnknown
 from enmeshed_connector.core.ids import LOCAL, IdMaker
-from enmeshed_connector.storage import IdempotencyRecord, Store, UniqueViolation
+from enmeshed_connector.storage import IdempotencyRecord, Store
 from enmeshed_connector.transport.errors import OperationRunning
 from enmeshed_connector.transport.objects import PENDING_OPERATIONS, Document
 from enmeshed_connector.transport.work import LOCAL_CAUSE, Cause, Commits, Work
@@ -247,19 +247,15 @@ class Outbox:
             for document in documents:
                 await work.create("Secrets", document)
             if ticket is not None:
-                record = await self._store.idempotency(ticket.key)
-                work.remember(
-                    self._record(ticket, _RUNNING, {"pending": pending.id}),
-                    # A void record is replaced; any other one means that somebody else was faster.
-                    first=record is None or record.state != _VOID,
-                )
+                # Read through the work: of two who repeat a request that has failed, one would overwrite the other.
+                record = await work.idempotency(ticket.key)
+                if record is not None and record.state != _VOID:
+                    raise OperationRunning("The same request is being carried out at this moment.")
+                work.remember(self._record(ticket, _RUNNING, {"pending": pending.id}))
 
         self._running.add(pending.id)
         try:
-            try:
-                await self._commits.run(keep, cause=cause)
-            except UniqueViolation:
-                raise OperationRunning("The same request is being carried out at this moment.") from None
+            await self._commits.run(keep, cause=cause)
             return await self._attempt(operation, pending, cause, is_repeat=False)
         finally:
             self._running.discard(pending.id)

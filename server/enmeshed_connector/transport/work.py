@@ -221,6 +221,10 @@ class Work:
             event["data"] = public_part(data)
         self._uow.emit(event, subjects=subjects)
 
+    async def idempotency(self, key: str) -> IdempotencyRecord | None:
+        """Returns what is remembered under an idempotency key, None when there is nothing."""
+        return await self._uow.idempotency(key)
+
     def remember(self, record: IdempotencyRecord, *, first: bool = False) -> None:
         """Stores an idempotency record with the commit; see `UnitOfWork.remember`."""
         self._uow.remember(record, first=first)
