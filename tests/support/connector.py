@@ -32,6 +32,8 @@ class RunningConnector:
     """A key that may do everything in every account."""
     accounts: Mapping[str, str]
     """The addresses of the accounts by their names, `alice` and `bob`."""
+    folder: Path
+    """Where it keeps its data; its databases are in `connector`."""
 
     def client(self, account: str, api_key: str | None = None) -> Client:
         """Returns a client of an account, with the key that may do everything unless told otherwise."""
@@ -62,7 +64,7 @@ async def running_connector(
             async with Client(target, api_key=API_KEY, account=name) as client:
                 info = await client.call(client.account.GetIdentityInfo, account_pb.GetIdentityInfoRequest())
                 addresses[name] = info.account.address
-        running = RunningConnector(connector, backbone, target, API_KEY, addresses)
+        running = RunningConnector(connector, backbone, target, API_KEY, addresses, folder)
         if is_related:
             await relate(running)
         yield running
