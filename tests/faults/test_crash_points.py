@@ -20,7 +20,7 @@ from enmeshed_connector.transport.account import TransportAccount
 from enmeshed_connector.transport.bootstrap import open_account
 from enmeshed_connector.transport.objects import PENDING_OPERATIONS, SETTINGS, UNPUSHED_MODIFICATIONS
 from enmeshed_connector.transport.pending import Ticket
-from enmeshed_connector.transport.relationship_operations import TERMINATE
+from enmeshed_connector.transport.relationship_operations import REQUEST_REACTIVATION, REVOKE_REACTIVATION, TERMINATE
 from enmeshed_connector.transport.sync_modes import SyncMode
 from enmeshed_connector.transport.work import Work
 from tests.support import oracle
@@ -367,6 +367,29 @@ async def test_hearing_of_the_acceptance_of_a_relationship(network: Network) -> 
         await check_all(network, party, place)
 
 
+async def test_hearing_of_a_request_for_reactivation(network: Network) -> None:
+    anna, bert = await pair(network)
+    [relationship] = await anna.store.find("Relationships")
+    await anna.account.relationships.take(TERMINATE, relationship["id"])
+
+    async def ask(key: str) -> None:
+        await bert.account.sync.sync()
+        if key != "1":
+            await bert.account.relationships.take(REVOKE_REACTIVATION, relationship["id"])
+        await bert.account.relationships.take(REQUEST_REACTIVATION, relationship["id"])
+
+    async def act(account: TransportAccount, key: str) -> Any:
+        return await account.sync.sync()
+
+    async for party, key, place in deaths(network, "anna", act, prepare=ask, at_least=8):
+        await party.account.sync.sync()
+        asked = await party.events("transport.relationshipReactivationRequested")
+        assert len(asked) == int(key), place
+        completed = await party.events("transport.relationshipReactivationCompleted")
+        assert len(completed) == int(key) - 1, place
+        await check_all(network, party, place)
+
+
 async def test_uploading_a_file(network: Network) -> None:
     async def act(account: TransportAccount, key: str) -> Any:
         return await account.files.upload(
@@ -410,6 +433,7 @@ async def test_decomposing_a_relationship(network: Network) -> None:
         assert row["status"] == "DeletionProposed", place
         told = await party.events("transport.relationshipDecomposedBySelf")
         assert len(told) == int(key), place
+        assert peers[key].address not in json.dumps(await party.events()), place
         await check_rest(party, place)
 
 

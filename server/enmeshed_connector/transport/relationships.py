@@ -231,6 +231,8 @@ class RelationshipController:
             BackboneError: The Backbone refuses, or is away.
         """
         if await self._context.outbox.earlier_result(ticket) is not None:
+            # The attempt that was repeated, or completed just now, may have ended before that.
+            await self.finish_erasures()
             return
         async with self._context.locks.hold(f"relationship:{relationship_id}"):
             document = await self.get(relationship_id)
