@@ -31,16 +31,16 @@ async def own_environment(base_url: str, folder: Path, **settings: Any) -> Async
         settings: Members of `TransportSettings`.
     """
     clock = SystemClock()
+    transport = replace(TransportSettings(base_url=base_url, client_id="test", client_secret="test"), **settings)
+    target = BackboneTarget(base_url, transport.client_id, SecretText(transport.client_secret))
     store = await SqliteDatabases(folder).open("acc-own")
     try:
         async with BackboneHttp(HttpSettings()) as http:
             yield Environment(
                 account="own",
-                settings=replace(
-                    TransportSettings(base_url=base_url, client_id="test", client_secret="test"), **settings
-                ),
+                settings=transport,
                 store=store,
-                gateway=BackboneGateway(http, BackboneTarget(base_url, "test", SecretText("test")), clock=clock),
+                gateway=BackboneGateway(http, target, clock=clock),
                 clock=clock,
                 random=os.urandom,
                 ids=IdMaker(),
