@@ -68,13 +68,17 @@ class TokenController:
             cause: Where the request comes from.
 
         Raises:
+            NestedTooDeep: The content has more than 255 levels.
             BackboneError: The Backbone refuses, or is away.
         """
         earlier = await self._context.outbox.earlier_result(ticket)
         if earlier is not None:
             return dict(earlier["token"])
         key = SecretKey.generate(self._context.random)
-        cipher = encrypt(key, to_utf8(dumps(content)), random=self._context.random)
+        # Written as the member of an object, as it travels to other devices: what is too deep for that would keep back
+        # all later changes.
+        plain = dumps({"content": content}).removeprefix('{"content":').removesuffix("}")
+        cipher = encrypt(key, to_utf8(plain), random=self._context.random)
         wire = NewToken(
             expires_at,
             cipher.to_text().encode(),

@@ -1,16 +1,23 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
+from enmeshed_connector.backbone.endpoints.datawallet import Datawallet as DatawalletCalls
+from enmeshed_connector.backbone.endpoints.datawallet import NewModification, NewModifications
 from enmeshed_connector.backbone.errors import AnswerLost, BackboneUnavailable
+from enmeshed_connector.core.encodings import to_utf8
 from enmeshed_connector.core.errors import DomainError
+from enmeshed_connector.core.malformed import NestedTooDeep
+from enmeshed_connector.crypto.derivation import DATAWALLET_CONTEXT, derive_key
+from enmeshed_connector.crypto.symmetric import encrypt
 from enmeshed_connector.transport.datawallet import MAXIMUM_BATCH
-from enmeshed_connector.transport.objects import SETTINGS, TOKENS, UNPUSHED_MODIFICATIONS
+from enmeshed_connector.transport.objects import EXACT_CONTENT, SETTINGS, SYNC_INFO, TOKENS, UNPUSHED_MODIFICATIONS
 from enmeshed_connector.transport.sync_modes import SyncMode
 from enmeshed_connector.transport.work import Work
-from tests.support.network import Network, Party
+from tests.support.network import DATAWALLET_VERSION, Network, Party
 
 
 def setting(identifier: str, **value: Any) -> dict[str, Any]:
@@ -340,3 +347,57 @@ async def test_a_lost_answer_is_not_an_outcome_for_callers_of_sync(network: Netw
     first.faults.clear()
     await sync(first)
     assert await first.store.count(UNPUSHED_MODIFICATIONS) == 0
+
+
+async def test_content_that_no_value_holds_comes_from_another_device_as_its_text(network: Network) -> None:
+    first, second = await two_devices(network)
+    deep = '{"a":' * 5000 + "1" + "}" * 5000
+    texts = {"TOKaaaaaaaaaaaaaaaaa": deep, "TOKaaaaaaaaaaaaaaaab": '{"a":1,"a":2}', "TOKaaaaaaaaaaaaaaaac": "{}"}
+    base = await last_index(first)
+    modifications = [
+        NewModification(
+            object_identifier=identifier,
+            collection=TOKENS,
+            type="Create",
+            datawallet_version=DATAWALLET_VERSION,
+            payload_category="Content",
+            encrypted_payload=sealed(first, index, f'{{"content":{text}}}'),
+        )
+        for index, (identifier, text) in enumerate(texts.items(), base + 1)
+    ]
+    await DatawalletCalls(first.account.context.backbone).push(NewModifications(base, modifications))
+
+    await sync(second)
+
+    for identifier, text in texts.items():
+        token = await second.store.get(TOKENS, identifier)
+        assert token is not None
+        assert token.get(EXACT_CONTENT) == (None if text == "{}" else text)
+
+
+async def test_content_that_could_not_reach_other_devices_is_refused(network: Network) -> None:
+    first, second = await two_devices(network)
+    expiry = datetime(2099, 1, 1, tzinfo=UTC)
+    content: dict[str, Any] = {}
+    for _ in range(254):
+        content = {"a": content}
+    token = await first.account.tokens.create(content, expires_at=expiry)
+    with pytest.raises(NestedTooDeep):
+        await first.account.tokens.create({"a": content}, expires_at=expiry)
+
+    await sync(first, second)
+
+    assert (await second.store.get(TOKENS, token["id"]) or {})["content"] == content
+
+
+async def last_index(party: Party) -> int:
+    entry = await party.store.get(SYNC_INFO, "localDatawalletModificationIndex")
+    assert entry is not None
+    return int(entry["value"])
+
+
+def sealed(party: Party, index: int, text: str) -> bytes:
+    """Returns a payload as any device of the identity encrypts it."""
+    context = party.account.context
+    key = derive_key(context.keys.synchronisation, index, DATAWALLET_CONTEXT)
+    return to_utf8(encrypt(key, to_utf8(text), random=context.random).to_text())
