@@ -115,7 +115,7 @@ async def test_only_one_stream_reads_a_subscription_and_another_may_afterwards(r
 async def test_the_subscription_of_a_dead_process_can_be_read_after_a_while(
     running: RunningConnector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(subscriptions, "_LEASE_DURATION", timedelta(milliseconds=200))
+    monkeypatch.setattr(subscriptions, "_LEASE_DURATION", timedelta(seconds=1))
     store = running.connector.accounts.runtime("alice").store
     async with running.client("alice") as alice:
         await alice.call(alice.events.CreateSubscription, pb.CreateSubscriptionRequest(name="erp"))
