@@ -74,6 +74,7 @@ class SyncController:
         self._runs = RunEngine(context, self._commits, self._state, self._datawallet, processors, self.failed_events)
         self._running: tuple[SyncMode, asyncio.Future[SyncResult]] | None = None
         self._was_joined = False
+        self._can_be_joined = False
         self._logger = structlog.get_logger(__name__).bind(account=context.account)
 
     @property
@@ -112,7 +113,8 @@ class SyncController:
             raise NotTheWorker("Another process syncs this account.")
         while self._running is not None:
             running_mode, future = self._running
-            covers = running_mode is mode or running_mode is SyncMode.EVERYTHING
+            # One that has fetched for the last time may lack what this caller knows to be there.
+            covers = self._can_be_joined and (running_mode is mode or running_mode is SyncMode.EVERYTHING)
             self._was_joined = True
             try:
                 # Whoever runs it may be cancelled; that must not be taken for the end of this caller.
@@ -128,6 +130,7 @@ class SyncController:
                     return result
         future = asyncio.get_running_loop().create_future()
         self._running = (mode, future)
+        self._can_be_joined = True
         try:
             result = await self._sync(mode)
         except BaseException as error:
@@ -188,6 +191,7 @@ class SyncController:
         if await self._state.run() is not None:
             # While it is unfinished the Backbone takes no push, whoever makes it.
             self._take_over(await self._runs.run(), collected)
+        self._can_be_joined = False
         await self._sync_datawallet(collected)
 
     async def _sync_everything(self, collected: _Collected) -> None:
@@ -200,6 +204,7 @@ class SyncController:
                 await self._sync_datawallet(collected)
             # Who joined after the run began may know of news that it did not fetch.
             if not outcome.has_more and not self._was_joined:
+                self._can_be_joined = False
                 break
 
         async def note(work: Work) -> None:

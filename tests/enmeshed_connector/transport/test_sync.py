@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -10,6 +11,7 @@ from enmeshed_connector.backbone.endpoints.messages import Messages, NewMessage,
 from enmeshed_connector.core.addresses import Address
 from enmeshed_connector.core.errors import DomainError
 from enmeshed_connector.storage import LeaseLost
+from enmeshed_connector.transport.bootstrap import open_account
 from enmeshed_connector.transport.errors import NotTheWorker, RecordMissing, SyncRunningElsewhere
 from enmeshed_connector.transport.external_events import ExternalEvent, ExternalEventProcessor
 from enmeshed_connector.transport.work import Work
@@ -284,6 +286,44 @@ async def test_calls_at_the_same_time_share_one_sync(network: Network) -> None:
     assert all(result == results[0] for result in results)
     assert anna.faults.count("sync_runs.finalise") == 1
     assert await told(anna) == ["hello"]
+
+
+class _HeldStore:
+    """A store whose commits wait while they are held."""
+
+    def __init__(self, store: Any) -> None:
+        self._store = store
+        self.is_open = asyncio.Event()
+        self.is_open.set()
+        self.waits = asyncio.Event()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    async def transact(self, work: Any, **options: Any) -> Any:
+        self.waits.set()
+        await self.is_open.wait()
+        return await self._store.transact(work, **options)
+
+
+async def test_a_call_after_the_last_fetch_of_a_sync_gets_what_came_meanwhile(network: Network) -> None:
+    anna, bert = await pair(network)
+    environment = await network.environment("anna")
+    store = _HeldStore(environment.store)
+    account = await open_account(replace(environment, store=store))
+    store.is_open.clear()
+    store.waits.clear()
+    first = asyncio.create_task(account.sync.sync())
+    # Nothing was there; that this sync is over is all that is left to be stored.
+    await store.waits.wait()
+    await send(bert, anna, "late")
+
+    second = asyncio.create_task(account.sync.sync())
+    await asyncio.sleep(0)
+    store.is_open.set()
+    await asyncio.gather(first, second)
+
+    assert await told(anna) == ["late"]
 
 
 async def test_a_cancelled_sync_does_not_take_the_others_with_it(network: Network) -> None:
