@@ -7,6 +7,8 @@ import pytest
 
 from tests.support.network import Network
 
+pytest.register_assert_rewrite("tests.support.fleet", "tests.support.oracle")
+
 
 @pytest.fixture
 async def network(tmp_path: Path) -> AsyncIterator[Network]:

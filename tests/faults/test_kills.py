@@ -55,6 +55,7 @@ async def survive(
         finally:
             running.cancel()
             await asyncio.gather(running, return_exceptions=True)
+            await fleet.close()
         assert len(traffic.sent) > kills
         assert len(traffic.accepted) > kills
         store = await databases.open(f"acc-{ACCOUNT}", TRANSPORT_SCHEMA)

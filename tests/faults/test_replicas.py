@@ -71,6 +71,7 @@ async def survive(backbone: BackboneServer, tmp_path: Path, *, rounds: int) -> N
             address = await befriend(fleet, peer)
             traffic = Traffic(fleet, peer, address)
             running = asyncio.create_task(traffic.run())
+            stack.push_async_callback(fleet.close)
             stack.callback(running.cancel)
             for _ in range(rounds):
                 await asyncio.sleep(schedule.uniform(0.5, 2.0))

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import random
 import uuid
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
@@ -40,6 +41,7 @@ class Fleet:
         self.settings = settings
         self.running: list[tuple[ConnectorProcess, Client]] = []
         self.choose = random.Random(0)
+        self._clients: list[Client] = []
 
     @contextlib.asynccontextmanager
     async def process(self) -> AsyncIterator[ConnectorProcess]:
@@ -52,9 +54,7 @@ class Fleet:
                 entry.cancel()
                 with contextlib.suppress(asyncio.CancelledError, RuntimeError):
                     await entry
-                for found in [found for found in self.running if found[0] is process]:
-                    self.running.remove(found)
-                    await found[1].channel.close()
+                self.running = [found for found in self.running if found[0] is not process]
 
     async def insist(self, method: str, request: Any) -> Any:
         """Makes a call until it is answered, as a client with an idempotency key does."""
@@ -70,8 +70,15 @@ class Fleet:
                         raise
             await asyncio.sleep(0.05)
 
+    async def close(self) -> None:
+        """Closes the connections; not before the last call is over, for that would cancel whoever makes it."""
+        for client in self._clients:
+            await client.channel.close()
+
     async def _announce(self, process: ConnectorProcess) -> None:
-        self.running.append((process, Client(f"127.0.0.1:{await process.port()}", account=ACCOUNT)))
+        client = Client(f"127.0.0.1:{await process.port()}", account=ACCOUNT)
+        self._clients.append(client)
+        self.running.append((process, client))
 
 
 PEER_IS_SLOW = "maxNumberOfUnreceivedMessagesReached"
@@ -193,6 +200,10 @@ async def check(store: Store, backbone: BackboneServer, peer: TransportAccount, 
     assert sorted(one["content"]["value"] for one in received) == sorted(traffic.accepted)
     assert await store.find("_PendingOperations") == []
     assert await store.find("_FailedEvents") == []
+    failed, _ = await peer.sync.failed_events.list()
+    assert failed == [], "events that the peer could not process"
     arrived = await peer.messages.find({"isOwn": False})
-    assert sorted(one["content"]["value"] for one in arrived) == sorted(traffic.sent)
+    texts = Counter(one["content"]["value"] for one in arrived)
+    assert [text for text, times in texts.items() if times > 1] == [], "messages that arrived twice"
+    assert texts.keys() == set(traffic.sent), "messages that did not arrive, or were never asked for"
     oracle.check_counters(backbone.rows, address, str(peer.context.identity.address))
