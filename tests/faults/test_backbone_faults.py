@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,7 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from enmeshed_connector.backbone import BackboneHttp, BackboneTarget, HttpSettings, SessionSettings
+from enmeshed_connector.backbone import (
+    BackboneGateway,
+    BackboneHttp,
+    BackboneTarget,
+    HttpSettings,
+    SessionSettings,
+)
 from enmeshed_connector.backbone.errors import BackboneRedirected, BackboneRejected
 from enmeshed_connector.core.errors import Code, DomainError
 from enmeshed_connector.core.secret_bytes import SecretText
@@ -22,7 +27,6 @@ from enmeshed_connector.runtime.account_runtime import AccountRuntime
 from enmeshed_connector.runtime.settings import RuntimeSettings
 from enmeshed_connector.transport.bootstrap import open_account
 from enmeshed_connector.transport.environment import Environment
-from enmeshed_connector.transport.gateway import SessionGateway
 from enmeshed_connector.transport.pending import Ticket
 from tests.support import oracle
 from tests.support.faulty_backbone import FAULTS, FaultyBackbone
@@ -63,12 +67,11 @@ async def environment_of(
     """Gives the environment of an account that talks to a Backbone over real HTTP."""
     environment = await network.environment(name)
     async with BackboneHttp(HttpSettings()) as http:
-        gateway = SessionGateway(
+        gateway = BackboneGateway(
             http,
             BackboneTarget(base_url, "test", SecretText("test")),
             settings=SessionSettings(call_timeout=call_timeout),
             clock=clock,
-            random=os.urandom,
         )
         yield replace(environment, gateway=gateway, clock=clock)
 

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from enmeshed_backbone.server import BackboneServer
-from enmeshed_connector.backbone import BackboneHttp, BackboneTarget, HttpSettings, SessionSettings
+from enmeshed_connector.backbone import BackboneGateway, BackboneHttp, BackboneTarget, HttpSettings
 from enmeshed_connector.core.clock import SystemClock
 from enmeshed_connector.core.ids import IdMaker
 from enmeshed_connector.core.secret_bytes import SecretText
@@ -13,7 +13,6 @@ from enmeshed_connector.transport.account import TransportAccount
 from enmeshed_connector.transport.bootstrap import open_account
 from enmeshed_connector.transport.context import TransportSettings
 from enmeshed_connector.transport.environment import Environment
-from enmeshed_connector.transport.gateway import SessionGateway
 from tests.support.network import befriend
 
 
@@ -23,13 +22,8 @@ async def test_two_identities_exchange_a_message_over_http(tmp_path: Path) -> No
 
         async def account(name: str) -> TransportAccount:
             clock = SystemClock()
-            gateway = SessionGateway(
-                http,
-                BackboneTarget(server.base_url, "test", SecretText("test")),
-                settings=SessionSettings(),
-                clock=clock,
-                random=os.urandom,
-            )
+            target = BackboneTarget(server.base_url, "test", SecretText("test"))
+            gateway = BackboneGateway(http, target, clock=clock)
             environment = Environment(
                 account=name,
                 settings=TransportSettings(base_url=server.base_url, client_id="test", client_secret="test"),
