@@ -1,0 +1,1 @@
+"""Requests between identities: asked, decided, answered, and what follows from the answers."""

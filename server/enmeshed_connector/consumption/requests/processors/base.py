@@ -1,0 +1,77 @@
+"""What every type of request item can do; by itself, what items without meaning for this room do.
+
+Items, decisions and response items are the network's own JSON: items with `@type`, decisions as in consumption.md,
+section 10.2 (`{"accept": true, "existingAttributeId": "ATT…"}`), response items as in content.md, section 8.
+
+A check reads and changes nothing. It is asked twice: outside of a commit with the store, where it may ask the Backbone
+(for tags), and inside with the `Work`, on what the commit sees, where it must not (tags were looked at before). What
+changes something takes part in a commit: it must not reach outside, and must be safe to run again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from enmeshed_connector.consumption.attributes.repository import Reader
+from enmeshed_connector.consumption.requests.results import SUCCESS, ValidationResult
+from enmeshed_connector.core.canonical_json import JsonObject
+from enmeshed_connector.transport.work import Work
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The request that an item belongs to."""
+
+    request_id: str | None
+    """None while an outgoing request has none: it is validated only, or part of a template."""
+    peer: str | None
+    """The address of the other side; None while it is not known: an outgoing request of a template."""
+
+
+class ItemProcessor:
+    """Items that need no more than a yes or no."""
+
+    response_types: frozenset[str] = frozenset({"AcceptResponseItem"})
+    """The `@type`s of response items that accept such an item."""
+
+    async def can_create(self, item: JsonObject, asked: Asked, reader: Reader) -> ValidationResult:
+        """Tells whether this identity may ask it."""
+        return SUCCESS
+
+    async def can_accept(
+        self, item: JsonObject, decision: JsonObject, asked: Asked, reader: Reader
+    ) -> ValidationResult:
+        """Tells whether this identity may accept it so.
+
+        Raises:
+            DomainError: What makes the request unacceptable however it is decided.
+        """
+        return SUCCESS
+
+    async def can_reject(
+        self, item: JsonObject, decision: JsonObject, asked: Asked, reader: Reader
+    ) -> ValidationResult:
+        """Tells whether this identity may reject it so."""
+        return SUCCESS
+
+    async def accept(self, item: JsonObject, decision: JsonObject, asked: Asked, work: Work) -> JsonObject:
+        """Does what follows from this identity's acceptance, and returns the response item.
+
+        Called after `can_accept` succeeded on what the same commit sees.
+        """
+        return {"@type": "AcceptResponseItem", "result": "Accepted"}
+
+    async def reject(self, item: JsonObject, decision: JsonObject, asked: Asked, work: Work) -> JsonObject:
+        """Does what follows from this identity's rejection, and returns the response item."""
+        told = {name: decision[name] for name in ("code", "message") if name in decision}
+        return {"@type": "RejectResponseItem", "result": "Rejected", **told}
+
+    async def sent(self, item: JsonObject, asked: Asked, work: Work) -> None:
+        """Does what follows from sending it to the peer, in the commit of the message."""
+
+    async def apply(self, response_item: JsonObject, item: JsonObject, asked: Asked, work: Work) -> None:
+        """Does what follows from the peer's answer, and publishes its events.
+
+        Called only with a response item of one of `response_types`, of an error or of a rejection. Whatever the peer
+        says must not be able to stop the commit: what does not fit is left out.
+        """
