@@ -63,7 +63,7 @@ class ItemProcessor:
 
     async def reject(self, item: JsonObject, decision: JsonObject, asked: Asked, work: Work) -> JsonObject:
         """Does what follows from this identity's rejection, and returns the response item."""
-        told = {name: decision[name] for name in ("code", "message") if name in decision}
+        told: JsonObject = {name: decision[name] for name in ("code", "message") if name in decision}
         return {"@type": "RejectResponseItem", "result": "Rejected", **told}
 
     async def sent(self, item: JsonObject, asked: Asked, work: Work) -> None:
