@@ -5,11 +5,18 @@ from __future__ import annotations
 from enmeshed_connector.consumption.attributes.documents import ATTRIBUTE_COLLECTIONS, ATTRIBUTE_SCHEMA
 from enmeshed_connector.consumption.drafts import DRAFT_COLLECTION, DRAFT_SCHEMA
 from enmeshed_connector.consumption.identity_metadata import METADATA_COLLECTION, METADATA_SCHEMA
+from enmeshed_connector.consumption.requests.processors.transfer_file_ownership import OWNERSHIP_CLAIM_SCHEMA
 from enmeshed_connector.consumption.settings import SETTING_SCHEMA
 from enmeshed_connector.storage import CollectionSpec
 from enmeshed_connector.transport.objects import SynchronizedCollection
 
-CONSUMPTION_SCHEMA: tuple[CollectionSpec, ...] = (*ATTRIBUTE_SCHEMA, SETTING_SCHEMA, DRAFT_SCHEMA, METADATA_SCHEMA)
+CONSUMPTION_SCHEMA: tuple[CollectionSpec, ...] = (
+    *ATTRIBUTE_SCHEMA,
+    SETTING_SCHEMA,
+    DRAFT_SCHEMA,
+    METADATA_SCHEMA,
+    OWNERSHIP_CLAIM_SCHEMA,
+)
 """Declared to the store when an account is opened."""
 
 CONSUMPTION_COLLECTIONS: tuple[SynchronizedCollection, ...] = (

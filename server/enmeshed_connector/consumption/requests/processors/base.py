@@ -27,6 +27,16 @@ class Asked:
     peer: str | None
     """The address of the other side; None while it is not known: an outgoing request of a template."""
 
+    def settled(self) -> tuple[str, str]:
+        """Returns the id and the peer of a request that has both: of any that is sent or answered.
+
+        Raises:
+            ValueError: It lacks one of them.
+        """
+        if self.request_id is None or self.peer is None:
+            raise ValueError("the request is neither sent nor received")
+        return self.request_id, self.peer
+
 
 class ItemProcessor:
     """Items that need no more than a yes or no."""
@@ -53,6 +63,17 @@ class ItemProcessor:
     ) -> ValidationResult:
         """Tells whether this identity may reject it so."""
         return SUCCESS
+
+    async def prepare(self, item: JsonObject, decision: JsonObject, asked: Asked) -> JsonObject | None:
+        """Does outside, before the commit, what the acceptance needs; safe to repeat.
+
+        Called after `can_accept` succeeded with the store, for each accepted item. Its result is handed to `can_accept`
+        with the work and to `accept` as `decision['_prepared']`; None, when nothing is needed, is not handed on.
+
+        Raises:
+            DomainError: It cannot be accepted now; nothing of the acceptance is stored.
+        """
+        return None
 
     async def accept(self, item: JsonObject, decision: JsonObject, asked: Asked, work: Work) -> JsonObject:
         """Does what follows from this identity's acceptance, and returns the response item.
