@@ -13,6 +13,8 @@ import structlog
 from enmeshed_connector.consumption.account import ConsumptionAccount
 from enmeshed_connector.consumption.schema import CONSUMPTION_COLLECTIONS, CONSUMPTION_SCHEMA
 from enmeshed_connector.core.errors import Code, DomainError, Unavailable
+from enmeshed_connector.runtime.automation.automation import Automation
+from enmeshed_connector.runtime.automation.readers import READER_SCHEMA
 from enmeshed_connector.runtime.pacing import Backoff
 from enmeshed_connector.runtime.settings import RuntimeSettings
 from enmeshed_connector.runtime.synchronisation import SYNC_REQUEST_SCHEMA, Synchronisation
@@ -29,7 +31,7 @@ from enmeshed_connector.transport.schema import TRANSPORT_SCHEMA
 _LOOK_EVERY_SECONDS = 0.2
 """How often a replica looks for the identity that another one is making."""
 
-ACCOUNT_SCHEMA = (*TRANSPORT_SCHEMA, *CONSUMPTION_SCHEMA, SYNC_REQUEST_SCHEMA, SUBSCRIPTION_SCHEMA)
+ACCOUNT_SCHEMA = (*TRANSPORT_SCHEMA, *CONSUMPTION_SCHEMA, SYNC_REQUEST_SCHEMA, SUBSCRIPTION_SCHEMA, READER_SCHEMA)
 """The collections of an account: of all rooms."""
 
 ACCOUNT_COLLECTIONS = SynchronizedCollections(TRANSPORT_COLLECTIONS, CONSUMPTION_COLLECTIONS)
@@ -82,6 +84,7 @@ class AccountRuntime:
         self._consumption: ConsumptionAccount | None = None
         self._synchronisation: Synchronisation | None = None
         self._use_cases: UseCases | None = None
+        self._automation: Automation | None = None
         self._ready = asyncio.Event()
         self.state = AccountState.STARTING
         self._logger = structlog.get_logger(__name__).bind(account=self.name)
@@ -124,8 +127,9 @@ class AccountRuntime:
     @property
     def use_cases(self) -> UseCases:
         """What callers can do; errors as `transport`."""
-        if self._use_cases is None:
-            self._use_cases = UseCases(self.transport, self.synchronisation, self.consumption)
+        if self._use_cases is None or self._transport is None:
+            _ = self.transport
+            raise AccountStarting(f"Account {self.name} is being opened.", facts={"account": self.name})
         return self._use_cases
 
     async def wait_until_ready(self) -> None:
@@ -161,6 +165,7 @@ class AccountRuntime:
                 lease = lease or await self._right_to_make_identity()
                 async with self._renewed(lease):
                     transport = await open_account(replace(self._environment, lease=lease))
+                    await self._build(transport)
                 break
             except LeaseLost:
                 # Another replica makes the identity; it is there once the lease is free again.
@@ -173,18 +178,26 @@ class AccountRuntime:
                     return None
                 self._logger.warning("the account is not open yet", reason=error.reason, problem=error.message)
                 await self._environment.clock.sleep(backoff.next())
-        context = transport.context
         # Only the worker syncs, and that is decided by the lease.
         transport.sync.end_work()
-        self._consumption = ConsumptionAccount(transport, self._settings.consumption)
         self._transport = transport
-        self._synchronisation = Synchronisation(
-            context.store, context.commits, transport.sync, ids=context.ids, clock=context.clock
-        )
         self.state = AccountState.READY
         self._ready.set()
-        self._logger.info("the account is open", address=context.identity.address)
+        self._logger.info("the account is open", address=transport.context.identity.address)
         return lease
+
+    async def _build(self, transport: TransportAccount) -> None:
+        """Builds what is above the transport room, before anything happens in the account that it must hear of."""
+        context = transport.context
+        consumption = ConsumptionAccount(transport, self._settings.consumption)
+        synchronisation = Synchronisation(
+            context.store, context.commits, transport.sync, ids=context.ids, clock=context.clock
+        )
+        use_cases = UseCases(transport, synchronisation, consumption)
+        automation = Automation(transport, use_cases, self._settings.automation)
+        await automation.prepare()
+        self._consumption, self._synchronisation = consumption, synchronisation
+        self._use_cases, self._automation = use_cases, automation
 
     async def _right_to_make_identity(self) -> Lease | None:
         """Returns None once the account has an identity, else the lease under which this process may make one.
@@ -239,6 +252,6 @@ class AccountRuntime:
             holder=self._environment.worker,
             clock=self._environment.clock,
             random=self._environment.random,
-            tasks=tuple(self._make_tasks(transport)),
+            tasks=(*self._make_tasks(transport), *(self._automation.tasks() if self._automation else ())),
         )
         await worker.run(lease)

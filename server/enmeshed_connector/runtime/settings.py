@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from enmeshed_connector.consumption.account import ConsumptionSettings
+from enmeshed_connector.runtime.automation.settings import AutomationSettings
 from enmeshed_connector.storage import Retention
 
 
@@ -31,3 +32,5 @@ class RuntimeSettings:
     """How long a sync that is under way may take to reach a safe point when the account is closed."""
     consumption: ConsumptionSettings = field(default_factory=ConsumptionSettings)
     """What content means."""
+    automation: AutomationSettings = field(default_factory=AutomationSettings)
+    """What the account does by itself."""

@@ -82,6 +82,11 @@ class SyncController:
         """Whether this process may sync: at first it may, as the only one."""
         return self._is_worker
 
+    @property
+    def lease(self) -> Lease | None:
+        """What commits of the account's worker are bound to; None while there is one process only."""
+        return self._commits.lease
+
     def begin_work(self, lease: Lease) -> None:
         """Lets this process sync for as long as it holds the lease; all commits of syncs are bound to it."""
         self._commits.lease = lease
