@@ -31,7 +31,9 @@ T = TypeVar("T")
 _FIRST_WAIT = timedelta(milliseconds=5)
 _LONGEST_WAIT = timedelta(milliseconds=500)
 _TIDY_BATCH = 500
-_TAKEN_NAMES = frozenset({"_log", "_meta", "_counters", "_columns", "_values", "_subjects", "_blobs", "_marks"})
+_TAKEN_NAMES = frozenset(
+    {"_log", "_meta", "_counters", "_columns", "_values", "_subjects", "_blobs", "_marks", "_turns"}
+)
 
 
 class Collections:

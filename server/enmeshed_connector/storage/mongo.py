@@ -30,6 +30,7 @@ from .mongo_connection import Client, Collection, Driver, close, connect, errors
 from .mongo_entries import Blobs, Entries, Meta
 from .mongo_log import MongoLog
 from .mongo_query import behind, sort_fields, translate
+from .mongo_turns import Turns
 from .port import CollectionSpec, Keyset, Position, Sort, StoreOptions
 from .system_collections import COUNTERS, MARKS, SYSTEM_COLLECTIONS
 from .unit_of_work import CommitRequest, StoreUnitOfWork
@@ -231,6 +232,7 @@ class MongoDatabases:
         committer = Committer(
             entries=entries,
             applier=applier,
+            turns=Turns(database["_Turns"], self._clock, self._random_bytes(8).hex()),
             collection_of=database.get_collection,
             clock=self._clock,
             options=self._options,

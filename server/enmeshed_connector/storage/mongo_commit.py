@@ -35,6 +35,7 @@ from .mongo_connection import DUPLICATE_KEY, Collection, is_transient, storage_e
 from .mongo_entries import Entries, end_of, entry_id, position_of
 from .mongo_query import translate
 from .mongo_revisions import Known, Revisions
+from .mongo_turns import Turns
 from .port import Position, StoreOptions
 from .positions import START, Notifier
 from .unit_of_work import ABSENT, CommitRequest, Key, Write, refusal, unique_violation
@@ -94,6 +95,7 @@ class Committer:
         *,
         entries: Entries,
         applier: Applier,
+        turns: Turns,
         collection_of: Callable[[str], Collection],
         clock: Clock,
         options: StoreOptions,
@@ -104,6 +106,7 @@ class Committer:
         self.notifier = Notifier()
         self._entries = entries
         self._applier = applier
+        self._turns = turns
         self._collection_of = collection_of
         self._clock = clock
         self._options = options
@@ -185,9 +188,11 @@ class Committer:
 
     async def _run(self) -> None:
         while self._queue:
+            await self._turns.give()
             items, self._queue = self._queue[: self._options.group_commit], self._queue[self._options.group_commit :]
             try:
                 async with self._lock:
+                    self._turns.begin()
                     await self._store(items)
                     await self._clean_up()
             except Exception as error:
@@ -195,6 +200,8 @@ class Committer:
                 failure = storage_error(error) if isinstance(error, PyMongoError) else error
                 for item in items:
                     item.fail(failure)
+            finally:
+                await self._turns.end()
 
     async def _store(self, items: list[_Item]) -> None:
         """Brings a group of commits into the log, planned anew as often as somebody else was faster."""
@@ -452,6 +459,7 @@ class Committer:
             if not found:
                 self._head_seen_at = self._clock.monotonic()
                 return
+            await self._turns.ask_when_late()
             if not self._updates_are_atomic:
                 await self._leave_to_owner(found)
             await self._take_over(found)
