@@ -69,6 +69,7 @@ from enmeshed_connector.api.servicers.tokens import TokensServicer
 from enmeshed_connector.api.subscriptions import EventSource, SubscriptionOptions
 from enmeshed_connector.api.transfers import TransferBudget
 from enmeshed_connector.app.accounts import open_gateway, transport_settings, worker_name
+from enmeshed_connector.app.automation import automation_of
 from enmeshed_connector.app.databases import make_databases
 from enmeshed_connector.app.overview import ProcessOverview, build_info
 from enmeshed_connector.app.settings import AccountSettings, Settings, SettingsInvalid, seconds
@@ -156,7 +157,7 @@ class Connector:
 
         Raises:
             StartRefused: The address cannot be listened on, or must not without an API key.
-            SettingsInvalid: The Backbone's address cannot be used.
+            SettingsInvalid: The Backbone's address, rules or modules cannot be used.
             StorageUnavailable: The database is away.
         """
         try:
@@ -178,6 +179,7 @@ class Connector:
 
     async def _start(self) -> None:
         settings = self._settings
+        self._automation = automation_of(settings)
         databases = make_databases(settings.database, clock=self._clock)
         self._stack.push_async_callback(databases.close)
         server_store = await databases.open(
@@ -215,10 +217,10 @@ class Connector:
                 ids=IdMaker(self._random),
                 worker=worker,
             )
-            runtimes[name] = AccountRuntime(environment, self._runtime_settings(account))
+            runtimes[name] = AccountRuntime(environment, self._runtime_settings(name, account))
         return runtimes
 
-    def _runtime_settings(self, account: AccountSettings) -> RuntimeSettings:
+    def _runtime_settings(self, name: str, account: AccountSettings) -> RuntimeSettings:
         sync, events = self._settings.sync, self._settings.events
         return RuntimeSettings(
             sync_interval=seconds(sync.interval_seconds),
@@ -228,6 +230,7 @@ class Connector:
                 timedelta(days=events.retention_days), events.retention_count, hard_cap_events=events.hard_cap_count
             ),
             consumption=ConsumptionSettings(AttributeSettings(sets_defaults=account.default_attributes)),
+            automation=self._automation[name],
         )
 
     def _run(self, *tasks: Coroutine[None, None, None]) -> None:

@@ -7,6 +7,7 @@ names are errors.
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from collections.abc import Mapping
@@ -14,7 +15,16 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from enmeshed_connector.core.errors import Code, DomainError, FieldViolation
 
@@ -140,8 +150,63 @@ class EventsSettings(_Section):
     """At most this many events are kept in any case; a named subscription that is further behind is cut off."""
 
 
+def _split(value: Any) -> Any:
+    """Returns a list that came as a text: from the environment or a flag, as JSON or parted by commas."""
+    if not isinstance(value, str):
+        return value
+    if value.lstrip().startswith("["):
+        try:
+            return json.loads(value)
+        except ValueError:
+            raise ValueError("is not JSON") from None
+    return [part.strip() for part in value.split(",") if part.strip()]
+
+
+Texts = Annotated[list[str], BeforeValidator(_split)]
+
+
+class DeciderSettings(_Section):
+    """Decides incoming requests by rules; what they do not decide waits for a person. See docs/automation.md."""
+
+    automation_config: Annotated[list[Any], BeforeValidator(_split)] = Field(default_factory=list)
+    """The rules, in the form of the official Connector: a list of { requestConfig, responseConfig }. In the
+    environment and flags as JSON."""
+    automation_config_file: Path | None = None
+    """A JSON file with the rules, instead."""
+
+    @model_validator(mode="after")
+    def _check_source(self) -> DeciderSettings:
+        if self.automation_config and self.automation_config_file is not None:
+            raise ValueError("automation_config and automation_config_file are both set: keep one")
+        return self
+
+
+class AutoAcceptSettings(_Section):
+    """Accepts relationships that peers ask for, when all conditions hold."""
+
+    enabled: bool = False
+    """Accepts them."""
+    templates: Texts = Field(default_factory=list)
+    """Only those asked for with one of these templates, by their ids. Empty: with any."""
+    peers: Texts = Field(default_factory=list)
+    """Only those of these peers, by their addresses. Empty: of all."""
+    content_types: Texts = Field(default_factory=list)
+    """Only those whose creation content has one of these types, such as RelationshipCreationContent. Empty: any."""
+
+
+class AutoDecomposeSettings(_Section):
+    """Leaves relationships that the peer has left, with everything that came through them."""
+
+    enabled: bool = False
+    """Leaves them, those that the peer has left already too."""
+    after_days: float = Field(default=0.0, ge=0, le=3650)
+    """How long they are kept after the peer has left."""
+    peers: Texts = Field(default_factory=list)
+    """Only those with these peers, by their addresses. Empty: with all."""
+
+
 class ModuleSettings(_Section):
-    """An automation module of an account."""
+    """A custom module of an account: installed Python code that reacts to events. See docs/automation.md."""
 
     enabled: bool = True
     """Runs the module."""
@@ -158,8 +223,16 @@ class AccountSettings(_Section):
     """Synchronises the data of the account with further devices of the identity."""
     default_attributes: bool = False
     """Keeps a default among the own identity attributes of each value type; the first one becomes it."""
+    mail_events: bool = False
+    """Tells of received mails by events of their own too, consumption.mailReceived and one for each relationship."""
+    decider: DeciderSettings = DeciderSettings()
+    """Decides incoming requests."""
+    auto_accept: AutoAcceptSettings = AutoAcceptSettings()
+    """Accepts relationships."""
+    auto_decompose: AutoDecomposeSettings = AutoDecomposeSettings()
+    """Leaves relationships."""
     modules: dict[str, ModuleSettings] = Field(default_factory=dict)
-    """Automation modules by name."""
+    """Custom modules by name, that of their entry point."""
 
 
 class LogSettings(_Section):

@@ -28,15 +28,26 @@ def sample() -> str:
             lines += [
                 "# The hosted identities, a section each. A name has up to 40 characters of a-z, 0-9, '-' and '_'."
             ]
-            lines += ["[accounts.default]", *_options(AccountSettings, skip={"modules"}), ""]
-            lines += ["# An automation module of that account.", "# [accounts.default.modules.request]"]
+            sections = {
+                part: info.annotation
+                for part, info in AccountSettings.model_fields.items()
+                if isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel)
+            }
+            lines += ["[accounts.default]", *_options(AccountSettings, skip={"modules", *sections}), ""]
+            for part, options in sections.items():
+                lines += [*_explained(options), f"[accounts.default.{part}]", *_options(options, skip=set()), ""]
+            lines += [*_explained(ModuleSettings), "# [accounts.default.modules.example]"]
             lines += [f"# {line}" if line else "#" for line in _options(ModuleSettings, skip=set())]
             continue
         section = field.annotation
         if not (isinstance(section, type) and issubclass(section, BaseModel)):
             raise TypeError(f"{name} is not a section")
-        lines += [f"# {(section.__doc__ or '').strip()}", f"[{name}]", *_options(section, skip=set()), ""]
+        lines += [*_explained(section), f"[{name}]", *_options(section, skip=set()), ""]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _explained(section: type[BaseModel]) -> list[str]:
+    return [f"# {line}" for line in textwrap.wrap((section.__doc__ or "").strip(), 118)]
 
 
 def _options(section: type[BaseModel], *, skip: set[str]) -> Iterator[str]:
@@ -53,8 +64,8 @@ def _toml(value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, int | float):
         return str(value)
-    if isinstance(value, dict):
-        return "{}" if not value else str(value)
+    if isinstance(value, dict | list):
+        return str(value)
     text = value.get_secret_value() if isinstance(value, SecretStr) else str(value)
     if not isinstance(value, str | SecretStr | Path):
         raise TypeError(f"no TOML form for {type(value).__name__}")

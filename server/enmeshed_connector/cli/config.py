@@ -20,7 +20,12 @@ def make_app() -> typer.Typer:
 
 def check(config: ConfigOption = None, assignments: SetOption = None, as_json: JsonOption = False) -> None:
     """Checks the settings from file, environment and flags, and prints what they are; secrets are blanked."""
-    tree = printable(settings_of(config, assignments))
+    # Takes a moment to import, which other commands need not wait for.
+    from enmeshed_connector.app.automation import automation_of
+
+    settings = settings_of(config, assignments)
+    automation_of(settings)
+    tree = printable(settings)
     if as_json:
         print_json(tree)
         return

@@ -10,7 +10,7 @@ import typer
 
 from enmeshed_client import ConnectorError
 from enmeshed_connector.app.settings import SettingsInvalid
-from enmeshed_connector.cli import config, demo, dev, events, health, identity, keys, serve
+from enmeshed_connector.cli import config, decider, demo, dev, events, health, identity, keys, serve
 from enmeshed_connector.core.errors import DomainError
 
 
@@ -41,6 +41,7 @@ def make_app() -> typer.Typer:
     app.add_typer(keys.make_app(), name="keys")
     app.add_typer(events.make_app(), name="events")
     app.add_typer(config.make_app(), name="config")
+    app.add_typer(decider.make_app(), name="decider")
     return app
 
 

@@ -15,6 +15,7 @@ account's worker runs readers.
 from __future__ import annotations
 
 import asyncio
+import traceback
 from collections.abc import Awaitable, Callable, Collection
 from datetime import datetime, timedelta
 from typing import Final, TypeVar
@@ -284,7 +285,7 @@ class LogReader:
         if isinstance(error, DomainError):
             self._logger.warning("an event was passed without being handled", **facts)
         else:
-            self._logger.error("an event was passed without being handled", **facts, exc_info=error)
+            self._logger.error("an event was passed without being handled", **facts, place=_place(error))
         return True
 
     async def _give_up(self, entry: LogEvent, error: Exception, attempts: int) -> None:
@@ -356,6 +357,12 @@ def _passes(error: Exception) -> bool:
 
 def _reason(error: Exception) -> str:
     return error.reason if isinstance(error, DomainError) else type(error).__name__
+
+
+def _place(error: Exception) -> str:
+    """Returns where it was raised. Texts and variables of code that is not ours may hold content: they stay out."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{frames[-1].filename}:{frames[-1].lineno}" if frames else ""
 
 
 async def _nothing(work: Work) -> None:
