@@ -274,6 +274,12 @@ class UnitOfWork(Protocol):
             first: The key must be new: the commit raises `UniqueViolation` when a record with the key exists.
         """
 
+    def savepoint(self) -> object:
+        """Returns what `undo_to` takes: what this unit of work would store at this moment."""
+
+    def undo_to(self, savepoint: object) -> None:
+        """Takes back what was written and told since; the commit still depends on what was read."""
+
     def move_cursor(self, name: str, position: Position) -> None:
         """Moves a named cursor with the commit: what a reader did and how far it read become durable together."""
 

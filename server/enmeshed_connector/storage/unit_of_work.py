@@ -76,6 +76,15 @@ class CommitRequest:
         return not self.writes and not self.events
 
 
+@dataclass(frozen=True, slots=True)
+class _Savepoint:
+    """What a unit of work had collected."""
+
+    pending: dict[Key, Write]
+    events: int
+    inserted: frozenset[Key]
+
+
 class StoreUnitOfWork:
     """`port.UnitOfWork` over any adapter."""
 
@@ -217,6 +226,19 @@ class StoreUnitOfWork:
             self.insert(IDEMPOTENCY.name, document)
         else:
             self.put(IDEMPOTENCY.name, document)
+
+    def savepoint(self) -> object:
+        """Returns what `undo_to` takes."""
+        return _Savepoint(dict(self._pending), len(self._events), frozenset(self._inserted))
+
+    def undo_to(self, savepoint: object) -> None:
+        """Takes back what was written and told since."""
+        assert isinstance(savepoint, _Savepoint)
+        self._pending = dict(savepoint.pending)
+        del self._events[savepoint.events :]
+        for key in self._inserted - savepoint.inserted:
+            self._inserted.discard(key)
+            self._expected.pop(key, None)
 
     def move_cursor(self, name: str, position: Position) -> None:
         """Moves a named cursor with the commit."""

@@ -117,6 +117,21 @@ class Work:
         """The ids of the documents written or deleted so far, by collection, in the order of the first write."""
         return {collection: tuple(ids) for collection, ids in self._changed.items()}
 
+    async def attempt(self, change: Callable[[], Awaitable[T]]) -> T:
+        """Runs a part of this work and returns its result; when it raises, nothing that it wrote or told remains.
+
+        For what follows from foreign content: its failure must not keep the rest from being stored.
+        """
+        savepoint = self._uow.savepoint()
+        modifications, local_ids = self._modifications, self._local_ids
+        changed = {collection: dict(ids) for collection, ids in self._changed.items()}
+        try:
+            return await change()
+        except Exception:
+            self._uow.undo_to(savepoint)
+            self._modifications, self._local_ids, self._changed = modifications, local_ids, changed
+            raise
+
     async def get(self, collection: str, identifier: str) -> Document | None:
         """Returns a document as this work sees it, None when there is none."""
         return await self._uow.get(collection, identifier)

@@ -77,6 +77,41 @@ async def test_a_unit_of_work_sees_its_own_writes(store: Store) -> None:
     assert await value(store, "4") == 4
 
 
+async def test_what_is_undone_is_not_stored_and_what_came_before_is(store: Store) -> None:
+    await put(store, {"id": "1", "v": 1})
+    await put(store, {"id": "2", "v": 1})
+    head = await store.log.head()
+    async with store.begin() as uow:
+        uow.insert("Things", {"id": "new", "v": 1})
+        uow.emit({"type": "kept"})
+        savepoint = uow.savepoint()
+        document = await uow.get("Things", "1")
+        assert document is not None
+        uow.replace("Things", {**document, "v": 2})
+        uow.delete("Things", "2")
+        uow.put("Things", {"id": "new", "v": 2})
+        uow.insert("Things", {"id": "newer"})
+        uow.emit({"type": "undone"})
+        uow.undo_to(savepoint)
+        assert (await uow.get("Things", "new") or {})["v"] == 1
+        uow.insert("Things", {"id": "newer", "v": 3})
+        await uow.commit()
+    assert [await value(store, id_) for id_ in ("1", "2", "new", "newer")] == [1, 1, 1, 3]
+    assert [entry.event["type"] for entry in (await store.log.read(head)).events] == ["kept"]
+
+
+async def test_a_commit_depends_on_what_an_undone_part_has_read(store: Store) -> None:
+    await put(store, {"id": "1", "v": 1})
+    async with store.begin() as uow:
+        savepoint = uow.savepoint()
+        await uow.get("Things", "1")
+        uow.undo_to(savepoint)
+        uow.put("Things", {"id": "2"})
+        await put(store, {"id": "1", "v": 2})
+        with pytest.raises(RevisionConflict):
+            await uow.commit()
+
+
 async def test_many_changes_of_one_document_in_one_commit_are_one_change(store: Store) -> None:
     async with store.begin() as uow:
         uow.insert("Things", {"id": "1", "v": 1})
