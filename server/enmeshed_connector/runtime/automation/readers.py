@@ -236,7 +236,7 @@ class LogReader:
             if step.is_done:
                 self._logger.warning("a step failed after its commit", event_id=event["id"], error=_reason(error))
                 return
-            if _passes(error):
+            if passes(error):
                 self._logger.info("an event waits", event_id=event["id"], type=event["type"], reason=_reason(error))
             elif await self._is_hopeless(entry, error):
                 return
@@ -285,7 +285,7 @@ class LogReader:
         if isinstance(error, DomainError):
             self._logger.warning("an event was passed without being handled", **facts)
         else:
-            self._logger.error("an event was passed without being handled", **facts, place=_place(error))
+            self._logger.error("an event was passed without being handled", **facts, place=place_of(error))
         return True
 
     async def _give_up(self, entry: LogEvent, error: Exception, attempts: int) -> None:
@@ -313,7 +313,7 @@ class LogReader:
         except LeaseLost:
             raise
         except Exception as failure:
-            if _passes(failure):
+            if passes(failure):
                 raise
             await self.passing(entry, tell, cause=cause)
 
@@ -351,7 +351,8 @@ async def forget_readers(transport: TransportAccount, names: Collection[str]) ->
         await transport.context.commits.run(forget)
 
 
-def _passes(error: Exception) -> bool:
+def passes(error: Exception) -> bool:
+    """Tells whether a failure passes by itself: then the same is tried until it works."""
     return error.code in _PASSING if isinstance(error, DomainError) else isinstance(error, ConnectionError)
 
 
@@ -359,7 +360,7 @@ def _reason(error: Exception) -> str:
     return error.reason if isinstance(error, DomainError) else type(error).__name__
 
 
-def _place(error: Exception) -> str:
+def place_of(error: Exception) -> str:
     """Returns where it was raised. Texts and variables of code that is not ours may hold content: they stay out."""
     frames = traceback.extract_tb(error.__traceback__)
     return f"{frames[-1].filename}:{frames[-1].lineno}" if frames else ""
