@@ -8,11 +8,13 @@ from typing import Any
 from enmeshed_connector.consumption.requests.processors.base import Asked, ItemProcessor
 from enmeshed_connector.consumption.requests.processors.registry import Processors
 from enmeshed_connector.consumption.requests.results import ValidationResult
+from enmeshed_connector.core.addresses import derive_address
 from enmeshed_connector.transport.objects import Document
 from tests.support.consumption import Holder
 
 REQUEST = "REQ0000000000000ITEM"
-CAROL = "did:e:localhost:dids:3333333333333333333333"
+CAROL = derive_address(b"C" * 32, "localhost")
+OTHER = derive_address(b"O" * 32, "localhost")
 
 YES: Document = {"accept": True}
 
@@ -33,28 +35,28 @@ class Side:
     async def can_create(self, item: Document) -> ValidationResult:
         """Returns what is found outside of a commit, and inside when nothing is."""
         processor = self._processor(item)
-        result = await processor.can_create(item, self._asked, self.holder.transport.context.store)
+        result = await processor.can_create(item, self.asked, self.holder.transport.context.store)
         if not result.is_success:
             return result
-        return await self.holder.run(lambda work: processor.can_create(item, self._asked, work))
+        return await self.holder.run(lambda work: processor.can_create(item, self.asked, work))
 
     async def can_accept(self, item: Document, decision: Document = YES) -> ValidationResult:
         """Returns what is found outside of a commit."""
         store = self.holder.transport.context.store
-        return await self._processor(item).can_accept(item, decision, self._asked, store)
+        return await self._processor(item).can_accept(item, decision, self.asked, store)
 
     async def accept(self, item: Document, decision: Document = YES) -> Document:
         """Accepts as requests do: checks, prepares, checks again and accepts in one commit."""
         processor = self._processor(item)
         result = await self.can_accept(item, decision)
         assert result.is_success, result
-        prepared = await processor.prepare(item, decision, self._asked)
+        prepared = await processor.prepare(item, decision, self.asked)
         complete = decision if prepared is None else {**decision, "_prepared": prepared}
 
         async def commit(work: Any) -> Document:
-            again = await processor.can_accept(item, complete, self._asked, work)
+            again = await processor.can_accept(item, complete, self.asked, work)
             assert again.is_success, again
-            return await processor.accept(item, complete, self._asked, work)
+            return await processor.accept(item, complete, self.asked, work)
 
         return await self.holder.run(commit)
 
@@ -62,23 +64,24 @@ class Side:
         """Rejects."""
         processor = self._processor(item)
         decision = {"accept": False, **told}
-        assert (await processor.can_reject(item, decision, self._asked, self.holder.transport.context.store)).is_success
-        return await self.holder.run(lambda work: processor.reject(item, decision, self._asked, work))
+        assert (await processor.can_reject(item, decision, self.asked, self.holder.transport.context.store)).is_success
+        return await self.holder.run(lambda work: processor.reject(item, decision, self.asked, work))
 
     async def sent(self, item: Document) -> None:
         """Does what follows from sending."""
-        await self.holder.run(lambda work: self._processor(item).sent(item, self._asked, work))
+        await self.holder.run(lambda work: self._processor(item).sent(item, self.asked, work))
 
     async def apply(self, response_item: Document, item: Document) -> None:
         """Applies what the other side answers."""
-        await self.holder.run(lambda work: self._processor(item).apply(response_item, item, self._asked, work))
+        await self.holder.run(lambda work: self._processor(item).apply(response_item, item, self.asked, work))
 
     def processor(self, item_type: str) -> ItemProcessor:
         """Returns the processor of a type."""
         return self._processor({"@type": item_type})
 
     @property
-    def _asked(self) -> Asked:
+    def asked(self) -> Asked:
+        """What items are told of their request."""
         return Asked(self.request_id, self.peer)
 
     def _processor(self, item: Document) -> ItemProcessor:

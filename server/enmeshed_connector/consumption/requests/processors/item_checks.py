@@ -16,6 +16,7 @@ from enmeshed_connector.consumption.attributes.repository import (
 from enmeshed_connector.consumption.requests.processors.keys import AttributeKey
 from enmeshed_connector.consumption.requests.processors.queries import tags_of_query
 from enmeshed_connector.content.characters import forbidden_character_keys
+from enmeshed_connector.core.addresses import parse_address
 from enmeshed_connector.core.canonical_json import JsonObject
 from enmeshed_connector.core.ids import ATTRIBUTE, parse_id
 from enmeshed_connector.core.malformed import MalformedValue
@@ -87,6 +88,15 @@ async def has_forwarded_successor(reader: Reader, attribute: JsonObject, peer: s
 async def has_established_relationship(reader: Reader, peer: str) -> bool:
     """Returns whether there is a relationship with a peer that is not pending, nor ended before it began."""
     return await relationship_with(reader, peer, *ESTABLISHED) is not None
+
+
+def is_address(text: str) -> bool:
+    """Returns whether a peer's text can be the address of an identity."""
+    try:
+        parse_address(text)
+    except MalformedValue:
+        return False
+    return True
 
 
 def is_attribute_id(text: str) -> bool:

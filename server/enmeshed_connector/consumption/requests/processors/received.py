@@ -22,7 +22,7 @@ from enmeshed_connector.consumption.attributes.documents import (
 )
 from enmeshed_connector.consumption.attributes.forwarding import set_deletion_of_attribute
 from enmeshed_connector.consumption.requests.processors.base import Asked
-from enmeshed_connector.consumption.requests.processors.item_checks import is_attribute_id
+from enmeshed_connector.consumption.requests.processors.item_checks import is_address, is_attribute_id
 from enmeshed_connector.content.errors import ContentInvalid
 from enmeshed_connector.content.validation import ContentValidator
 from enmeshed_connector.core.canonical_json import JsonObject
@@ -77,7 +77,8 @@ class Received:
         """Stores an attribute of a relationship between the peer and somebody else."""
         request_id, peer = asked.settled()
         with self._leaving_out(asked):
-            if initial_peer != self._own_address and (checked := await self._new(identifier, content, work)):
+            is_other = is_address(initial_peer) and initial_peer != self._own_address
+            if is_other and (checked := await self._new(identifier, content, work)):
                 await self._attributes.create_third_party(identifier, checked, peer, initial_peer, request_id, work)
 
     async def keep(self, attribute_id: str, asked: Asked, work: Work, *kinds: Kind) -> None:

@@ -32,6 +32,7 @@ from enmeshed_connector.consumption.requests.processors.failures import invalid_
 from enmeshed_connector.consumption.requests.processors.item_checks import (
     characters_violation,
     has_established_relationship,
+    is_address,
     is_attribute_id,
     is_forwarded_for_good,
     tags_violation,
@@ -90,7 +91,7 @@ class ShareAttributeProcessor(ItemProcessor):
             return invalid_item(problem)
         if content["owner"] not in (peer, initial_peer) or self._own_address in (content["owner"], initial_peer):
             return invalid_item("The owner of the attribute must be the peer, or the other side of its relationship.")
-        if initial_peer == peer:
+        if initial_peer is not None and (initial_peer == peer or not is_address(initial_peer)):
             return invalid_item("A relationship has two different sides.")
         if await self._known(item, peer, reader) is not None:
             return SUCCESS

@@ -213,7 +213,7 @@ async def test_a_key_that_is_taken_is_not_accepted(bob: Side) -> None:
 async def test_attributes_of_others_are_not_accepted(bob: Side, make: Any) -> None:
     assert code_of(await bob.can_accept(create(make(CAROL)))) == INVALID_ITEM
     if make is identity:
-        assert code_of(await bob.can_accept(create(make(bob.peer)))) == INVALID_ITEM
+        assert code_of(await bob.can_accept(create(make(bob.peer or "")))) == INVALID_ITEM
 
 
 async def test_a_rejection_tells_why(alice: Side, bob: Side) -> None:
