@@ -23,8 +23,10 @@ from enmeshed.connector.v1 import (
     files_service_pb2_grpc,
     identity_deletion_service_pb2_grpc,
     identity_metadata_service_pb2_grpc,
+    incoming_requests_service_pb2_grpc,
     messages_service_pb2_grpc,
     monitoring_service_pb2_grpc,
+    outgoing_requests_service_pb2_grpc,
     push_notifications_service_pb2_grpc,
     references_service_pb2_grpc,
     relationship_templates_service_pb2_grpc,
@@ -56,8 +58,12 @@ from enmeshed_connector.api.servicers.identity_deletion import NAME as IDENTITY_
 from enmeshed_connector.api.servicers.identity_deletion import IdentityDeletionServicer
 from enmeshed_connector.api.servicers.identity_metadata import NAME as IDENTITY_METADATA
 from enmeshed_connector.api.servicers.identity_metadata import IdentityMetadataServicer
+from enmeshed_connector.api.servicers.incoming_requests import NAME as INCOMING_REQUESTS
+from enmeshed_connector.api.servicers.incoming_requests import IncomingRequestsServicer
 from enmeshed_connector.api.servicers.messages import MessagesServicer
 from enmeshed_connector.api.servicers.monitoring import MonitoringServicer, Overview
+from enmeshed_connector.api.servicers.outgoing_requests import NAME as OUTGOING_REQUESTS
+from enmeshed_connector.api.servicers.outgoing_requests import OutgoingRequestsServicer
 from enmeshed_connector.api.servicers.push_notifications import NAME as PUSH_NOTIFICATIONS
 from enmeshed_connector.api.servicers.push_notifications import PushNotificationsServicer
 from enmeshed_connector.api.servicers.references import ReferencesServicer
@@ -364,6 +370,16 @@ class Connector:
                 ATTRIBUTES,
                 attributes_service_pb2_grpc.add_AttributesServicer_to_server,
                 AttributesServicer(hosts, codec, tokens),
+            ),
+            bind(
+                INCOMING_REQUESTS,
+                incoming_requests_service_pb2_grpc.add_IncomingRequestsServicer_to_server,
+                IncomingRequestsServicer(hosts, codec, tokens),
+            ),
+            bind(
+                OUTGOING_REQUESTS,
+                outgoing_requests_service_pb2_grpc.add_OutgoingRequestsServicer_to_server,
+                OutgoingRequestsServicer(hosts, codec, tokens, self.readiness),
             ),
             bind(
                 SETTINGS,

@@ -6,9 +6,16 @@ collections in `schema.py`.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from enmeshed_connector.consumption.attributes.controller import AttributeController, AttributeSettings
+from enmeshed_connector.consumption.deliveries import Deliveries
+from enmeshed_connector.consumption.requests.expiry import RequestExpiry
+from enmeshed_connector.consumption.requests.incoming import IncomingRequests
+from enmeshed_connector.consumption.requests.listener import RequestListener
+from enmeshed_connector.consumption.requests.outgoing import OutgoingRequests
+from enmeshed_connector.consumption.requests.processors.registry import Processors
 from enmeshed_connector.transport.account import TransportAccount
 
 
@@ -26,3 +33,11 @@ class ConsumptionAccount:
         """Builds the controllers and lets them listen; does no I/O. To be called before the account is synced."""
         self.attributes = AttributeController(transport.context, settings.attributes)
         transport.listeners.register(self.attributes.life_cycle)
+        self.deliveries = Deliveries(transport)
+        processors = Processors(transport.context, self.attributes, transport.files)
+        self.incoming_requests = IncomingRequests(transport.context, processors, self.deliveries)
+        self.outgoing_requests = OutgoingRequests(transport.context, processors)
+        self.request_expiry = RequestExpiry(transport.context)
+        transport.listeners.register(RequestListener(transport.context, self.incoming_requests, self.outgoing_requests))
+        self.tasks: tuple[Callable[[], Awaitable[None]], ...] = (self.request_expiry.run, self.deliveries.run)
+        """What the worker of the account runs; each goes on until it is cancelled."""

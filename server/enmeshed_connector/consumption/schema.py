@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from enmeshed_connector.consumption.attributes.documents import ATTRIBUTE_COLLECTIONS, ATTRIBUTE_SCHEMA
+from enmeshed_connector.consumption.deliveries import DELIVERY_SCHEMA
 from enmeshed_connector.consumption.drafts import DRAFT_COLLECTION, DRAFT_SCHEMA
 from enmeshed_connector.consumption.identity_metadata import METADATA_COLLECTION, METADATA_SCHEMA
+from enmeshed_connector.consumption.requests.documents import REQUEST_COLLECTION, REQUEST_SCHEMA
 from enmeshed_connector.consumption.requests.processors.transfer_file_ownership import OWNERSHIP_CLAIM_SCHEMA
 from enmeshed_connector.consumption.settings import SETTING_SCHEMA
 from enmeshed_connector.storage import CollectionSpec
@@ -12,6 +14,8 @@ from enmeshed_connector.transport.objects import SynchronizedCollection
 
 CONSUMPTION_SCHEMA: tuple[CollectionSpec, ...] = (
     *ATTRIBUTE_SCHEMA,
+    REQUEST_SCHEMA,
+    DELIVERY_SCHEMA,
     SETTING_SCHEMA,
     DRAFT_SCHEMA,
     METADATA_SCHEMA,
@@ -21,6 +25,7 @@ CONSUMPTION_SCHEMA: tuple[CollectionSpec, ...] = (
 
 CONSUMPTION_COLLECTIONS: tuple[SynchronizedCollection, ...] = (
     *ATTRIBUTE_COLLECTIONS,
+    REQUEST_COLLECTION,
     DRAFT_COLLECTION,
     METADATA_COLLECTION,
 )

@@ -252,6 +252,10 @@ class AccountRuntime:
             holder=self._environment.worker,
             clock=self._environment.clock,
             random=self._environment.random,
-            tasks=(*self._make_tasks(transport), *(self._automation.tasks() if self._automation else ())),
+            tasks=(
+                *self.consumption.tasks,
+                *self._make_tasks(transport),
+                *(self._automation.tasks() if self._automation else ()),
+            ),
         )
         await worker.run(lease)

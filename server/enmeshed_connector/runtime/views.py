@@ -187,8 +187,13 @@ class Views:
                 return self.file(data)
             case "Token":
                 return self.token(data)
-        if event_type == "transport.identityDeletionProcessStatusChanged":
-            return self.deletion_process(data)
+        match event_type:
+            case "transport.identityDeletionProcessStatusChanged":
+                return self.deletion_process(data)
+            case "consumption.messageProcessed":
+                return {**data, "message": self.message(data["message"])}
+            case "consumption.relationshipTemplateProcessed":
+                return {**data, "template": self.template(data["template"])}
         return data
 
     def _protected(self, document: Document, kind: type[Reference]) -> View:

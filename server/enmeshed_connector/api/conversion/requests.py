@@ -5,6 +5,8 @@ from __future__ import annotations
 from enmeshed.connector.v1 import request_pb2
 from enmeshed_connector.api.conversion.things import Converter
 from enmeshed_connector.api.conversion.values import enum_number, set_time
+from enmeshed_connector.api.reasons import public_reason
+from enmeshed_connector.consumption.requests.results import ValidationResult
 from enmeshed_connector.core.canonical_json import Json
 from enmeshed_connector.runtime.views import View
 
@@ -36,6 +38,8 @@ def request(converter: Converter, view: View) -> request_pb2.LocalRequest:
         _set_source(message.response.source, answer.get("source"))
         if converter.is_full:
             message.response.content.CopyFrom(converter.codec.content_from_json(_typed("Response", answer["content"])))
+    if "responseDelivery" in view:
+        _set_delivery(message.response_delivery, view["responseDelivery"])
     return message
 
 
@@ -44,14 +48,21 @@ def request_status(word: str) -> request_pb2.LocalRequestStatus.ValueType:
     return enum_number(request_pb2.LocalRequestStatus, "LOCAL_REQUEST_STATUS", word)  # type: ignore[return-value]
 
 
-def validation_result(view: View) -> request_pb2.RequestValidationResult:
+def validation_result(result: ValidationResult) -> request_pb2.RequestValidationResult:
     """Returns whether a request or a decision would be taken."""
     return request_pb2.RequestValidationResult(
-        is_success=view["isSuccess"],
-        code=view.get("code", ""),
-        message=view.get("message", ""),
-        items=[validation_result(item) for item in view.get("items", ())],
+        is_success=result.is_success,
+        code=result.code,
+        message=result.message,
+        items=[validation_result(item) for item in result.items],
     )
+
+
+def _set_delivery(target: request_pb2.ResponseDelivery, view: View) -> None:
+    target.done = view["done"]
+    target.attempts = view.get("attempts", 0)
+    set_time(target.next_attempt_time, view.get("nextAttemptAt"))
+    target.last_error_reason = public_reason(view.get("lastErrorReason", ""))
 
 
 def _set_source(target: request_pb2.RequestSource, view: View | None) -> None:

@@ -10,11 +10,11 @@ import grpc
 from enmeshed.connector.v1 import messages_service_pb2 as pb
 from enmeshed.connector.v1 import messages_service_pb2_grpc
 from enmeshed_connector.api.conversion.filters import message_filter, order
+from enmeshed_connector.api.conversion.requests import request as request_message
 from enmeshed_connector.api.conversion.values import content_object
 from enmeshed_connector.api.paging import PageTokens
 from enmeshed_connector.api.servicers.common import Hosts, Servicer, intent_of
 from enmeshed_connector.api.servicers.downloads import download_frames
-from enmeshed_connector.api.servicers.not_offered import NotOffered
 from enmeshed_connector.api.transfers import TransferBudget
 from enmeshed_connector.content.codec import ContentCodec
 
@@ -88,5 +88,9 @@ class MessagesServicer(Servicer, messages_service_pb2_grpc.MessagesServicer):
         return pb.MarkMessageUnreadResponse(message=self.converter().message(message))
 
     async def SendRequest(self, request: pb.SendRequestRequest, context: Context) -> pb.SendRequestResponse:
-        """Is not served yet."""
-        raise NotOffered("This server does not offer requests.")
+        """Makes a request and sends it."""
+        content = content_object(self._codec, request.content)
+        view, message = await self.use_cases().outgoing_requests.send(request.peer, content, intent_of(request))
+        return pb.SendRequestResponse(
+            request=request_message(self.converter(), view), message=self.converter().basic().message(message)
+        )

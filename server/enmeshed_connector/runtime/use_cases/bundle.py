@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from enmeshed_connector.consumption.account import ConsumptionAccount
-from enmeshed_connector.core.canonical_json import JsonObject
 from enmeshed_connector.runtime.synchronisation import Synchronisation
 from enmeshed_connector.runtime.use_cases.account import AccountUseCases
 from enmeshed_connector.runtime.use_cases.attributes import AttributeUseCases
 from enmeshed_connector.runtime.use_cases.backbone_news import BackboneNewsUseCases
-from enmeshed_connector.runtime.use_cases.common import ContentTypeNotAllowedHere
 from enmeshed_connector.runtime.use_cases.devices import DeviceUseCases
 from enmeshed_connector.runtime.use_cases.drafts import DraftUseCases
 from enmeshed_connector.runtime.use_cases.events import EventUseCases
@@ -16,7 +14,9 @@ from enmeshed_connector.runtime.use_cases.failed_events import FailedEventUseCas
 from enmeshed_connector.runtime.use_cases.files import FileUseCases
 from enmeshed_connector.runtime.use_cases.identity_deletion import IdentityDeletionUseCases
 from enmeshed_connector.runtime.use_cases.identity_metadata import IdentityMetadataUseCases
+from enmeshed_connector.runtime.use_cases.incoming_requests import IncomingRequestUseCases
 from enmeshed_connector.runtime.use_cases.messages import MessageUseCases
+from enmeshed_connector.runtime.use_cases.outgoing_requests import OutgoingRequestUseCases
 from enmeshed_connector.runtime.use_cases.relationships import RelationshipUseCases
 from enmeshed_connector.runtime.use_cases.settings import SettingUseCases
 from enmeshed_connector.runtime.use_cases.subscriptions import SubscriptionUseCases
@@ -35,9 +35,11 @@ class UseCases:
         """Takes the open account, how it is synced, and what content means for it."""
         self.views = Views(transport.context.settings.base_url)
         self.account = AccountUseCases(transport, self.views, synchronisation)
-        self.templates = TemplateUseCases(transport, self.views)
-        self.relationships = RelationshipUseCases(transport, self.views)
-        self.messages = MessageUseCases(transport, self.views, _no_requests)
+        self.templates = TemplateUseCases(transport, self.views, consumption.outgoing_requests)
+        self.relationships = RelationshipUseCases(transport, self.views, consumption.incoming_requests)
+        self.messages = MessageUseCases(transport, self.views, consumption.outgoing_requests.check_sendable)
+        self.incoming_requests = IncomingRequestUseCases(transport.context, consumption)
+        self.outgoing_requests = OutgoingRequestUseCases(transport.context, consumption, self.messages)
         self.files = FileUseCases(transport, self.views)
         self.tokens = TokenUseCases(transport, self.views)
         self.events = EventUseCases(transport, self.views)
@@ -50,8 +52,3 @@ class UseCases:
         self.identity_metadata = IdentityMetadataUseCases(transport.context)
         self.subscriptions = SubscriptionUseCases(transport)
         self.failed_events = FailedEventUseCases(transport)
-
-
-async def _no_requests(content: JsonObject, peer: str) -> None:
-    """Refuses requests: a message may carry only one that this account knows of."""
-    raise ContentTypeNotAllowedHere("This server does not offer requests.")

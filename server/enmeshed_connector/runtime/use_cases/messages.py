@@ -49,7 +49,33 @@ class MessageUseCases:
         if earlier is not None:
             return await self.get(earlier["id"])
         ContentValidator(self._transport.context.clock.now()).validate_message_content(content)
-        await self._check(content, recipients)
+        if content["@type"] != "Request":
+            await self._check(content, recipients)
+            return await self._send(recipients, content, intent, attachments)
+        # A draft is sent once, however many calls want to.
+        async with self._transport.context.locks.hold(f"request:{content.get('id')}"):
+            earlier = await self._transport.context.outbox.earlier_result(intent.ticket)
+            if earlier is not None:
+                return await self.get(earlier["id"])
+            await self._check(content, recipients)
+            await self._check_request(content, recipients[0])
+            return await self._send(recipients, content, intent, attachments)
+
+    async def send_new_request(
+        self, peer: str, content: JsonObject, intent: Intent, *, attachments: Sequence[str] = ()
+    ) -> View:
+        """Sends a request that has just been checked, and is stored together with its message.
+
+        Raises:
+            NoActiveRelationship, PeerInDeletion: The peer cannot be sent this now.
+            DomainError: Those of `MessageController.send`.
+        """
+        await self._check(content, [peer])
+        return await self._send([peer], content, intent, attachments)
+
+    async def _send(
+        self, recipients: Sequence[str], content: JsonObject, intent: Intent, attachments: Sequence[str]
+    ) -> View:
         message = await self._transport.messages.send(
             recipients, content, attachments=attachments, ticket=intent.ticket, cause=intent.cause
         )
@@ -122,5 +148,3 @@ class MessageUseCases:
                 f"These identities are about to be deleted: {', '.join(leaving)}.",
                 facts={"recipients": ",".join(leaving)},
             )
-        if content_type == "Request":
-            await self._check_request(content, recipients[0])

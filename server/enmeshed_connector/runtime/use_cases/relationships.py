@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from enmeshed_connector.consumption.requests.incoming import IncomingRequests
 from enmeshed_connector.content.validation import ContentValidator
 from enmeshed_connector.core.canonical_json import JsonObject
 from enmeshed_connector.runtime.use_cases.common import Entry, Intent, list_page
@@ -11,29 +12,33 @@ from enmeshed_connector.runtime.views import View, Views
 from enmeshed_connector.storage import FilterLike, Keyset, SortLike
 from enmeshed_connector.transport.account import TransportAccount
 from enmeshed_connector.transport.errors import RecordMissing
-from enmeshed_connector.transport.objects import RELATIONSHIPS
+from enmeshed_connector.transport.objects import RELATIONSHIPS, Document
 from enmeshed_connector.transport.relationship_operations import Step
 
 
 class RelationshipUseCases:
     """What callers can do with relationships."""
 
-    def __init__(self, transport: TransportAccount, views: Views) -> None:
-        """Takes the account."""
+    def __init__(self, transport: TransportAccount, views: Views, requests: IncomingRequests) -> None:
+        """Takes the account, and the requests that peers' templates bring."""
         self._transport = transport
+        self._requests = requests
         self._views = views
 
     async def check_can_create(self, template_id: str, content: JsonObject | None) -> None:
         """Returns when a relationship can be asked for; errors as `create`."""
         template = await self._transport.templates.get(template_id)
         if content is not None:
-            self._check_content(content, template["content"])
+            await self._check_content(content, template)
         await self._transport.relationships.check_can_create(template)
 
     async def create(self, template_id: str, content: JsonObject, intent: Intent) -> View:
         """Asks for a relationship. Errors: those of the content and of `RelationshipController.create`."""
+        earlier = await self._transport.context.outbox.earlier_result(intent.ticket)
+        if earlier is not None:
+            return await self.get(earlier["id"])
         template = await self._transport.templates.get(template_id)
-        self._check_content(content, template["content"])
+        await self._check_content(content, template)
         relationship = await self._transport.relationships.create(
             template_id, content, ticket=intent.ticket, cause=intent.cause
         )
@@ -75,6 +80,7 @@ class RelationshipUseCases:
         """Leaves a relationship for good. Errors: of `RelationshipController.decompose`."""
         await self._transport.relationships.decompose(relationship_id, ticket=intent.ticket, cause=intent.cause)
 
-    def _check_content(self, content: JsonObject, template_content: JsonObject) -> None:
+    async def _check_content(self, content: JsonObject, template: Document) -> None:
         validator = ContentValidator(self._transport.context.clock.now())
-        validator.validate_creation_content(content, template_content=template_content)
+        validator.validate_creation_content(content, template_content=template["content"])
+        await self._requests.check_creation_content(template, content)

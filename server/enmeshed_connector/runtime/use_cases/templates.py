@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from enmeshed_connector.backbone.endpoints.public_references import PublicReference
+from enmeshed_connector.consumption.requests.outgoing import OutgoingRequests
 from enmeshed_connector.content.validation import ContentValidator
 from enmeshed_connector.core.addresses import Address, parse_address, truncated_address
 from enmeshed_connector.core.canonical_json import JsonObject
@@ -41,9 +42,10 @@ from enmeshed_connector.transport.protection import protection_of
 class TemplateUseCases:
     """What callers can do with templates."""
 
-    def __init__(self, transport: TransportAccount, views: Views) -> None:
-        """Takes the account."""
+    def __init__(self, transport: TransportAccount, views: Views, requests: OutgoingRequests) -> None:
+        """Takes the account, and the requests that its templates make."""
         self._transport = transport
+        self._requests = requests
         self._views = views
 
     async def create(
@@ -56,13 +58,22 @@ class TemplateUseCases:
         for_identity: Address | None = None,
         protection: Protection | None = None,
     ) -> View:
-        """Creates a template. Errors: those of the content, `TimeInPast`, of `TemplateController.create`."""
+        """Creates a template.
+
+        Raises:
+            TimeInPast: It would be expired.
+            ContentInvalid, ContentTypeNotAllowed: The content breaks a rule.
+            DomainError: Those of `OutgoingRequests.template_content` and `TemplateController.create`.
+        """
         context = self._transport.context
+        earlier = await context.outbox.earlier_result(intent.ticket)
+        if earlier is not None:
+            return await self.get(earlier["id"])
         if expires_at <= context.clock.now():
             raise TimeInPast("A template must expire in the future.")
         ContentValidator(context.clock.now()).validate_template_content(content)
         template = await self._transport.templates.create(
-            content,
+            await self._requests.template_content(content, expires_at),
             expires_at=expires_at,
             maximum_allocations=maximum_allocations,
             for_identity=for_identity,

@@ -1,0 +1,71 @@
+"""The events about requests. Source: consumption.md, section 17."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from enmeshed_connector.transport.message_documents import subjects_of_message
+from enmeshed_connector.transport.objects import Document, public_part, without_unset
+from enmeshed_connector.transport.work import Work
+
+INCOMING_RECEIVED: Final = "consumption.incomingRequestReceived"
+INCOMING_STATUS_CHANGED: Final = "consumption.incomingRequestStatusChanged"
+OUTGOING_CREATED: Final = "consumption.outgoingRequestCreated"
+OUTGOING_STATUS_CHANGED: Final = "consumption.outgoingRequestStatusChanged"
+OUTGOING_CREATED_AND_COMPLETED: Final = "consumption.outgoingRequestCreatedAndCompleted"
+OUTGOING_FROM_RELATIONSHIP: Final = "consumption.outgoingRequestFromRelationshipCreationCreatedAndCompleted"
+MESSAGE_PROCESSED: Final = "consumption.messageProcessed"
+TEMPLATE_PROCESSED: Final = "consumption.relationshipTemplateProcessed"
+
+OF_REQUESTS: Final = frozenset(
+    {
+        INCOMING_RECEIVED,
+        INCOMING_STATUS_CHANGED,
+        OUTGOING_CREATED,
+        OUTGOING_STATUS_CHANGED,
+        OUTGOING_CREATED_AND_COMPLETED,
+    }
+)
+"""One of these is in each commit that makes or changes a request."""
+
+
+def publish(work: Work, event_type: str, request: Document) -> None:
+    """Publishes an event about a request as it is."""
+    work.publish(event_type, request, subjects=[request["peer"]])
+
+
+def publish_status(work: Work, request: Document) -> None:
+    """Publishes the newest change of the state of a request."""
+    entry = request["statusLog"][-1]
+    event_type = OUTGOING_STATUS_CHANGED if request["isOwn"] else INCOMING_STATUS_CHANGED
+    data = {"request": public_part(request), "oldStatus": entry["oldStatus"], "newStatus": entry["newStatus"]}
+    work.publish(event_type, data, subjects=[request["peer"]])
+
+
+def publish_message_processed(work: Work, message: Document, result: str) -> None:
+    """Publishes what came of a received message; `result` is the network's word."""
+    subjects = [*subjects_of_message(message), message["createdBy"]]
+    work.publish(MESSAGE_PROCESSED, {"message": public_part(message), "result": result}, subjects=subjects)
+
+
+def publish_template_processed(
+    work: Work,
+    template: Document,
+    result: str,
+    *,
+    request_id: str | None = None,
+    relationship_id: str | None = None,
+) -> None:
+    """Publishes what came of a loaded template.
+
+    Args:
+        work: The commit.
+        template: The template.
+        result: The network's word.
+        request_id: The request that it brought, or that is in its way.
+        relationship_id: The relationship that is in its way.
+    """
+    data = without_unset(
+        template=public_part(template), result=result, requestId=request_id, relationshipId=relationship_id
+    )
+    work.publish(TEMPLATE_PROCESSED, data, subjects=[template["createdBy"]])
