@@ -78,7 +78,8 @@ class ItemProcessor:
     async def accept(self, item: JsonObject, decision: JsonObject, asked: Asked, work: Work) -> JsonObject:
         """Does what follows from this identity's acceptance, and returns the response item.
 
-        Called after `can_accept` succeeded on what the same commit sees.
+        Called after `can_accept` succeeded on what the same commit sees. The caller then replaces an empty owner in the
+        item that it keeps, by this identity: `owners.item_with_owner`.
         """
         return {"@type": "AcceptResponseItem", "result": "Accepted"}
 
@@ -94,5 +95,6 @@ class ItemProcessor:
         """Does what follows from the peer's answer, and publishes its events.
 
         Called only with a response item of one of `response_types`, of an error or of a rejection. Whatever the peer
-        says must not be able to stop the commit: what does not fit is left out.
+        says must not be able to stop the commit: what does not fit is left out. When the answer accepts the item, the
+        caller then replaces an empty owner in the item that it keeps, by the peer: `owners.item_with_owner`.
         """

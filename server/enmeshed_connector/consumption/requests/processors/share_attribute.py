@@ -59,9 +59,9 @@ class ShareAttributeProcessor(ItemProcessor):
 
     async def can_create(self, item: JsonObject, asked: Asked, reader: Reader) -> ValidationResult:
         """Tells whether the attribute is as the item says, and may be given to the peer."""
-        attribute = await reader.get(ATTRIBUTES, item["attributeId"])
+        attribute = await reader.get(ATTRIBUTES, _id_of(item))
         if attribute is None:
-            return invalid_item(f"There is no attribute {item['attributeId']}.")
+            return invalid_item(f"There is no attribute {_id_of(item)}.")
         if kind_of(attribute) not in FORWARDABLE:
             return invalid_item(f"Attribute {attribute['id']} cannot be given on by this identity.")
         if not same_json(attribute["content"], item["attribute"]):
@@ -95,10 +95,10 @@ class ShareAttributeProcessor(ItemProcessor):
             return invalid_item("A relationship has two different sides.")
         if await self._known(item, peer, reader) is not None:
             return SUCCESS
-        if not is_attribute_id(item["attributeId"]):
+        if not is_attribute_id(_id_of(item)):
             return invalid_item("The id of the attribute is none.")
-        if await reader.get(ATTRIBUTES, item["attributeId"]) is not None:
-            return invalid_item(f"There is another attribute {item['attributeId']}.")
+        if await reader.get(ATTRIBUTES, _id_of(item)) is not None:
+            return invalid_item(f"There is another attribute {_id_of(item)}.")
         return SUCCESS
 
     async def accept(self, item: JsonObject, decision: JsonObject, asked: Asked, work: Work) -> JsonObject:
@@ -111,7 +111,7 @@ class ShareAttributeProcessor(ItemProcessor):
             if deletion_status_of(known) is not None:
                 await set_deletion_of_attribute(known, None, work.now, work, overrides=True)
             return {"@type": ALREADY_SHARED, "attributeId": known["id"], "result": "Accepted"}
-        identifier, initial_peer = item["attributeId"], initial_attribute_peer(item)
+        identifier, initial_peer = _id_of(item), initial_attribute_peer(item)
         checked = self._attributes.checks.content_without_tags(item["attribute"], received=True)
         if initial_peer is None:
             await self._attributes.create_peer_identity(identifier, checked, peer, request_id, work)
@@ -124,7 +124,7 @@ class ShareAttributeProcessor(ItemProcessor):
         if response_item.get("result") != "Accepted":
             return
         request_id, peer = asked.settled()
-        attribute = await work.get(ATTRIBUTES, item["attributeId"])
+        attribute = await work.get(ATTRIBUTES, _id_of(item))
         if attribute is None or kind_of(attribute) not in FORWARDABLE:
             return
         forwarding = self._attributes.forwarding
@@ -174,11 +174,16 @@ class ShareAttributeProcessor(ItemProcessor):
             if is_identity
             else await same_third_party(reader, peer, content)
         )
-        if known is not None or not is_attribute_id(item["attributeId"]):
+        if known is not None or not is_attribute_id(_id_of(item)):
             return known
         kind = Kind.PEER_IDENTITY if is_identity else Kind.THIRD_PARTY
-        stored = await reader.get(ATTRIBUTES, item["attributeId"])
+        stored = await reader.get(ATTRIBUTES, _id_of(item))
         if stored is None or kind_of(stored) is not kind or stored["peer"] != peer:
             return None
         is_deleted = deletion_status_of(stored) == DeletionStatus.DELETED_BY_EMITTER
         return stored if is_deleted and same_json(stored["content"], content) else None
+
+
+def _id_of(item: JsonObject) -> str:
+    """Returns the id of the attribute, under whichever name the release of the peer gives it."""
+    return str(item.get("attributeId", item.get("sourceAttributeId")))

@@ -101,13 +101,16 @@ class TransferFileOwnershipProcessor(ItemProcessor):
             BackboneError: The Backbone refuses, or is away.
         """
         request_id, _ = asked.settled()
-        file = await self._files.load(FileReference.parse(item["fileReference"]))
+        reference = FileReference.parse(item["fileReference"])
 
         async def note(work: Work) -> None:
-            work.store_silently(OWNERSHIP_CLAIMS, {"id": file["id"], "requestId": request_id})
+            work.store_silently(OWNERSHIP_CLAIMS, {"id": reference.id, "requestId": request_id})
 
-        await self._context.commits.run(note)
-        await self._files.claim_ownership(file["id"], item["ownershipToken"])
+        # Two calls at once would make two new tokens, of which the first is worth nothing.
+        async with self._context.locks.hold(f"claim:{reference.id}"):
+            file = await self._files.load(reference)
+            await self._context.commits.run(note)
+            await self._files.claim_ownership(file["id"], item["ownershipToken"])
         return {"fileId": file["id"]}
 
     async def accept(self, item: JsonObject, decision: JsonObject, asked: Asked, work: Work) -> JsonObject:

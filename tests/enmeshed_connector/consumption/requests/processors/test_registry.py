@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from enmeshed_connector.consumption.requests.processors.errors import NotAcceptable
-from enmeshed_connector.content.requests import OLD_REQUEST_ITEM_TYPES, REQUEST_ITEM_TYPES
+from enmeshed_connector.content.requests import REQUEST_ITEM_TYPES
 from enmeshed_connector.content.responses import ACCEPTING_TYPES
 from tests.support.request_items import INVALID_ITEM, Side, code_of, exchange, item_of
 
@@ -23,20 +23,6 @@ async def test_some_items_need_no_more_than_a_yes_or_no(alice: Side, bob: Side, 
     assert refusal == {"@type": "RejectResponseItem", "message": "No.", "result": "Rejected"}
     await alice.apply(refusal, item)
     assert await alice.holder.events() == await bob.holder.events() == []
-
-
-@pytest.mark.parametrize("name", [*OLD_REQUEST_ITEM_TYPES, "Mail", "", 5, None])
-async def test_items_of_unknown_types_can_be_rejected_only(alice: Side, bob: Side, name: Any) -> None:
-    item = {"@type": name, "mustBeAccepted": True}
-    assert code_of(await alice.can_create(item)) == INVALID_ITEM
-    assert code_of(await bob.can_accept(item)) == INVALID_ITEM
-    assert (await bob.reject(item))["@type"] == "RejectResponseItem"
-    assert alice.processor(name).response_types == frozenset()
-    await alice.apply({"@type": "RejectResponseItem", "result": "Rejected"}, item)
-
-
-async def test_an_item_without_a_type_is_of_an_unknown_one(bob: Side) -> None:
-    assert code_of(await bob.can_accept({"mustBeAccepted": False})) == INVALID_ITEM
 
 
 @pytest.mark.parametrize(

@@ -278,3 +278,9 @@ async def test_an_old_peer_names_its_own_copy(alice: Side) -> None:
     answer = {"@type": "ShareAttributeAcceptResponseItem", "attributeId": "ATT00000000000000OLD", "result": "Accepted"}
     await alice.apply(answer, share(own))
     assert [one["attributeId"] for one in await alice.holder.all(FORWARDING_DETAILS)] == [own["id"]]
+
+
+async def test_an_old_peer_names_the_id_in_its_own_way(bob: Side) -> None:
+    item = item_of("ShareAttribute", attribute=identity(bob.peer or ""), sourceAttributeId=NEW)
+    assert (await bob.accept(item))["@type"] == "AcceptResponseItem"
+    assert [one["id"] for one in await bob.holder.all()] == [NEW]

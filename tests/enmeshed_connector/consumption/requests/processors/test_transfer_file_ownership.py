@@ -1,5 +1,6 @@
 """A file is handed over: consumption.md, section 12.8."""
 
+import asyncio
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -207,3 +208,12 @@ async def test_answers_about_something_else_are_left_out(alice: Side, bob: Side)
     assert await alice.holder.all() == []
     await alice.apply(answer(right, alice.peer or ""), item)
     assert len(await alice.holder.all()) == 1
+
+
+async def test_two_calls_at_once_leave_the_token_that_is_right(alice: Side, bob: Side) -> None:
+    file = await upload(alice)
+    item = transfer(alice, file)
+    processor = bob.processor(item["@type"])
+    await asyncio.gather(*(processor.prepare(item, {"accept": True}, bob.asked) for _ in range(3)))
+    (at_bob,) = await bob.holder.all(FILES)
+    assert await bob.holder.transport.files.validate_ownership_token(file["id"], at_bob["ownershipToken"])
