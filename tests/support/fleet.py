@@ -106,6 +106,13 @@ class Traffic:
             group.create_task(self._answer())
             group.create_task(self._receive())
 
+    async def goes_on(self) -> None:
+        """Returns when the senders were answered several times more."""
+        enough = len(self.sent) + 2 * SENDERS
+        async with asyncio.timeout(DRAIN_SECONDS):
+            while len(self.sent) < enough:
+                await asyncio.sleep(0.05)
+
     def end(self) -> None:
         """Lets the senders end; what they have begun is carried through."""
         self._ends.set()
