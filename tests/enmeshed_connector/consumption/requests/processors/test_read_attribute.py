@@ -254,6 +254,13 @@ async def test_tags_are_looked_at(bob: Side) -> None:
     assert code_of(await bob.can_accept(item, existing(own))) == ""
 
 
+async def test_characters_that_came_from_another_device_are_not_given(bob: Side) -> None:
+    own = await bob.holder.own("Bob")
+    changed = {**own, "content": identity(bob.holder.address, "Ада")}
+    await bob.holder.run(lambda work: work.save("Attributes", changed))
+    assert code_of(await bob.can_accept(read(identity_query()), existing(own))) == INVALID_DECISION
+
+
 async def test_what_is_unknown_cannot_be_given(bob: Side) -> None:
     result = await bob.can_accept(read(identity_query()), existing({"id": "ATT00000000000000404"}))
     assert result.code == "error.transport.recordNotFound"

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from enmeshed_connector.backbone.endpoints.files import Files
 from enmeshed_connector.backbone.errors import AnswerLost, BackboneUnavailable
 from enmeshed_connector.consumption.attributes.documents import FORWARDING_DETAILS
 from enmeshed_connector.consumption.requests.processors.transfer_file_ownership import OWNERSHIP_CLAIMS
@@ -88,6 +89,12 @@ async def test_a_file_that_the_backbone_lost_stays(alice: Side, bob: Side) -> No
     await alice.holder.transport.files.delete(file["id"])
     assert code_of(await alice.can_create(item)) == INVALID_ITEM
     assert code_of(await bob.can_accept(item)) == INVALID_ITEM
+
+
+async def test_a_file_that_another_device_deleted_stays(alice: Side) -> None:
+    file = await upload(alice)
+    await Files(alice.holder.transport.context.backbone).delete(file["id"])
+    assert code_of(await alice.can_create(transfer(alice, file))) == INVALID_ITEM
 
 
 async def test_only_what_the_peer_owns_is_taken(alice: Side, bob: Side) -> None:
