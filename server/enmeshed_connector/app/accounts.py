@@ -8,6 +8,8 @@ import uuid
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 
+import structlog
+
 from enmeshed_connector.app.settings import AccountSettings, BackboneSettings, SettingsInvalid, seconds
 from enmeshed_connector.backbone import (
     BackboneGateway,
@@ -63,9 +65,16 @@ async def open_gateway(
     target = BackboneTarget(settings.base_url, settings.client_id, secret)
     session = SessionSettings(call_timeout=seconds(settings.timeout_seconds))
     try:
-        return BackboneGateway(http, target, settings=session, clock=clock, random=random)
+        return BackboneGateway(
+            http, target, settings=session, clock=clock, random=random, correlation=_current_correlation
+        )
     except ValueError as error:
         raise SettingsInvalid(f"backbone.base_url: {error}") from None
+
+
+def _current_correlation() -> str | None:
+    correlation_id = structlog.contextvars.get_contextvars().get("correlation_id")
+    return correlation_id if isinstance(correlation_id, str) else None
 
 
 def transport_settings(backbone: BackboneSettings, account: AccountSettings) -> TransportSettings:

@@ -69,7 +69,7 @@ class BackboneError(DomainError):
                 all_facts[name] = str(value)
         super().__init__(
             message,
-            official_code=official_code if official_code is not None else platform_code,
+            official_code=official_code or _told_as(platform_code),
             facts=all_facts,
             retry_after=retry_after,
         )
@@ -81,6 +81,11 @@ class BackboneError(DomainError):
     def has_code(self, *codes: str) -> bool:
         """Tells whether the platform's code is one of these, given without the prefix `error.platform.`."""
         return self.platform_code is not None and self.platform_code.removeprefix(PLATFORM) in codes
+
+
+def _told_as(platform_code: str | None) -> str | None:
+    # Source: connector.md, section 12.1.
+    return "error.runtime.recordNotFound" if platform_code == f"{PLATFORM}recordNotFound" else platform_code
 
 
 class BackboneUnavailable(BackboneError, Unavailable):

@@ -7,7 +7,13 @@ import os
 from enmeshed_connector.backbone.auth import DeviceCredentials
 from enmeshed_connector.backbone.http import BackboneHttp
 from enmeshed_connector.backbone.retries import RandomSource
-from enmeshed_connector.backbone.session import BackboneSession, BackboneTarget, Observer, SessionSettings
+from enmeshed_connector.backbone.session import (
+    BackboneSession,
+    BackboneTarget,
+    CurrentCorrelation,
+    Observer,
+    SessionSettings,
+)
 from enmeshed_connector.core.clock import Clock, SystemClock
 from enmeshed_connector.core.secret_bytes import SecretText
 
@@ -24,6 +30,7 @@ class BackboneGateway:
         clock: Clock | None = None,
         random: RandomSource = os.urandom,
         observer: Observer | None = None,
+        correlation: CurrentCorrelation = lambda: None,
     ) -> None:
         """Takes what all sessions have in common; see `BackboneSession`.
 
@@ -39,6 +46,7 @@ class BackboneGateway:
         self._clock: Clock = clock or SystemClock()
         self._random = random
         self._observer = observer
+        self._correlation = correlation
 
     @property
     def target(self) -> BackboneTarget:
@@ -62,4 +70,5 @@ class BackboneGateway:
             clock=self._clock,
             random=self._random,
             observer=self._observer,
+            correlation=self._correlation,
         )

@@ -117,6 +117,9 @@ class CallRecord:
     correlation_id: str | None
 
 
+CurrentCorrelation = Callable[[], str | None]
+"""Tells the correlation id of what the running task does; None when there is none."""
+
 Observer = Callable[[CallRecord], None]
 """Is told of every attempt; must not raise and not block."""
 
@@ -152,6 +155,7 @@ class BackboneSession:
         clock: Clock | None = None,
         random: RandomSource = os.urandom,
         observer: Observer | None = None,
+        correlation: CurrentCorrelation = lambda: None,
     ) -> None:
         """Prepares a session; nothing is sent.
 
@@ -163,6 +167,7 @@ class BackboneSession:
             clock: Time; the system's when None.
             random: For jitter.
             observer: Is told of every attempt.
+            correlation: Asked for the correlation id of each call that brings none of its own.
 
         Raises:
             ValueError: The target's address cannot be used (`BackboneHttp.check_address`).
@@ -176,6 +181,7 @@ class BackboneSession:
         self._clock: Clock = clock or SystemClock()
         self._random = random
         self._observer = observer
+        self._correlation = correlation
         self._budget = RetryBudget()
         self._call_slots = asyncio.Semaphore(self._settings.concurrent_calls)
         self._transfer_slots = asyncio.Semaphore(self._settings.concurrent_transfers)
@@ -385,7 +391,7 @@ class BackboneSession:
         return token
 
     def _request(self, token: AccessToken | None, trial: _Trial) -> HttpRequest:
-        call, correlation_id = trial.call, trial.options.correlation_id
+        call, correlation_id = trial.call, self._correlation_id(trial)
         headers = {**self._target.headers, **call.headers}
         headers["Accept"] = "text/event-stream" if call.is_event_stream else "application/json, text/plain, */*"
         if token is not None:
@@ -409,6 +415,9 @@ class BackboneSession:
         query = f"?{urlencode(call.query)}" if call.query else ""
         return f"{base.rstrip('/')}{call.path}{query}"
 
+    def _correlation_id(self, trial: _Trial) -> str | None:
+        return trial.options.correlation_id or self._correlation()
+
     def _left(self, trial: _Trial) -> float:
         return max(trial.deadline - self._clock.monotonic(), 0)
 
@@ -416,7 +425,7 @@ class BackboneSession:
         if self._observer is not None:
             seconds = self._clock.monotonic() - trial.started
             self._observer(
-                CallRecord(trial.call.name, trial.number, seconds, status, error, trial.options.correlation_id)
+                CallRecord(trial.call.name, trial.number, seconds, status, error, self._correlation_id(trial))
             )
 
     def _noted(self, trial: _Trial, status: int | None, error: BackboneError) -> BackboneError:

@@ -11,8 +11,11 @@ from google.protobuf import json_format
 from enmeshed.connector.v1 import account_service_pb2 as account_pb
 from enmeshed.connector.v1 import files_service_pb2 as files_pb
 from enmeshed.connector.v1 import messages_service_pb2 as messages_pb
+from enmeshed.connector.v1 import tokens_service_pb2 as tokens_pb
+from enmeshed.connector.v1 import tokens_service_pb2_grpc as tokens_pb_grpc
 from enmeshed_client import ConnectorError, download, upload
 from tests.support.connector import RunningConnector, running_connector
+from tests.support.scripted_http import ScriptedServer, error
 
 
 @pytest.fixture
@@ -144,3 +147,26 @@ async def test_an_upload_that_does_not_arrive_whole_leaves_nothing(running: Runn
             assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
         listed = await alice.call(alice.files.ListFiles, files_pb.ListFilesRequest())
     assert list(listed.files) == []
+
+
+async def test_the_backbone_is_told_the_correlation_id_of_a_call(tmp_path: Path) -> None:
+    async with running_connector(tmp_path) as first, first.client("alice") as alice:
+        create = json_format.ParseDict(
+            {"content": {"json": {"@type": "JSONWrapper", "value": {}}}, "expireTime": "2099-01-01T00:00:00Z"},
+            tokens_pb.CreateTokenRequest(),
+        )
+        token = (await alice.call(alice.tokens.CreateToken, create)).token
+    async with (
+        ScriptedServer() as server,
+        running_connector(tmp_path, overrides={"backbone.base_url": server.base_url}) as second,
+    ):
+        server.script(*[error(404, "error.platform.recordNotFound", "No such token.")] * 50)
+        metadata = (("x-api-key", second.api_key), ("x-account", "bob"), ("x-correlation-id", "order-17"))
+        async with grpc.aio.insecure_channel(second.target) as channel:
+            load = tokens_pb.LoadTokenRequest(reference=token.reference.truncated)
+            with pytest.raises(grpc.aio.AioRpcError) as caught:
+                await tokens_pb_grpc.TokensStub(channel).LoadToken(load, metadata=metadata)
+        told = {one.headers.get("x-correlation-id") for one in server.requests if "/Tokens" in one.path}
+    refusal = ConnectorError.of(caught.value)
+    assert told == {"order-17"}
+    assert (refusal.reason, refusal.official_code) == ("NOT_FOUND", "error.runtime.recordNotFound")
