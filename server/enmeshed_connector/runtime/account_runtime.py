@@ -194,7 +194,7 @@ class AccountRuntime:
             context.store, context.commits, transport.sync, ids=context.ids, clock=context.clock
         )
         use_cases = UseCases(transport, synchronisation, consumption)
-        automation = Automation(transport, use_cases, self._settings.automation)
+        automation = Automation(transport, consumption, use_cases, self._settings.automation)
         await automation.prepare()
         self._consumption, self._synchronisation = consumption, synchronisation
         self._use_cases, self._automation = use_cases, automation

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
+from enmeshed_connector.consumption.account import ConsumptionAccount
+from enmeshed_connector.runtime.automation.decider.module import Decider
 from enmeshed_connector.runtime.automation.mails import MailEvents
 from enmeshed_connector.runtime.automation.modules import CustomReader
 from enmeshed_connector.runtime.automation.readers import LogReader, ReaderModule, forget_readers
@@ -16,10 +18,16 @@ from enmeshed_connector.transport.account import TransportAccount
 class Automation:
     """The automation of one open account."""
 
-    def __init__(self, transport: TransportAccount, use_cases: UseCases, settings: AutomationSettings) -> None:
+    def __init__(
+        self,
+        transport: TransportAccount,
+        consumption: ConsumptionAccount,
+        use_cases: UseCases,
+        settings: AutomationSettings,
+    ) -> None:
         """Builds the modules and lets them listen; does no I/O. To be called before the account is synced."""
         self._transport = transport
-        modules: list[ReaderModule] = []
+        modules: list[ReaderModule] = [Decider(transport, consumption.incoming_requests, settings.rules)]
         if settings.accepts is not None:
             modules.append(AcceptRelationships(transport, settings.accepts))
         modules += [CustomReader(transport, use_cases, named) for named in settings.modules]
