@@ -89,6 +89,10 @@ ITEM_CONDITIONS: Final[Mapping[str, Mapping[str, Kind]]] = MappingProxyType(
     }
 )
 """The conditions on items, without their prefix, by the type of the item."""
+ANY_ITEM_CONDITIONS: Final[Mapping[str, Kind]] = MappingProxyType(
+    {name: kind for conditions in ITEM_CONDITIONS.values() for name, kind in conditions.items()}
+)
+"""Those on items of whatever type; they are fulfilled by items of types that have them."""
 
 
 def request_fulfils(conditions: Mapping[str, Json], request: JsonObject, *, relationship_exists: bool) -> bool:

@@ -18,6 +18,7 @@ from enmeshed_connector.core.dates import parse_date
 from enmeshed_connector.core.errors import FieldViolation, InvalidArgument
 from enmeshed_connector.core.malformed import MalformedValue
 from enmeshed_connector.runtime.automation.decider.conditions import (
+    ANY_ITEM_CONDITIONS,
     ITEM_CONDITIONS,
     ITEM_PREFIX,
     ITEM_TYPE,
@@ -145,9 +146,8 @@ def _problems_of_conditions(conditions: JsonObject, place: str) -> Iterator[Fiel
     type_name = ITEM_PREFIX + ITEM_TYPE
     types = [one for one in _listed(conditions.get(type_name, [])) if isinstance(one, str)]
     known = [ITEM_CONDITIONS[one] for one in types if one in ITEM_CONDITIONS]
-    if type_name not in conditions and any(name.startswith(ITEM_PREFIX) for name in conditions):
-        yield FieldViolation(f"{place}.{type_name}", "must be given when there are other conditions on items")
-        return
+    if type_name not in conditions:
+        known = [ANY_ITEM_CONDITIONS]
     for name, value in conditions.items():
         here = f"{place}.{name}"
         if not name.startswith(ITEM_PREFIX):
@@ -158,13 +158,10 @@ def _problems_of_conditions(conditions: JsonObject, place: str) -> Iterator[Fiel
         elif name == type_name:
             kind = Kind.TEXT
         else:
-            kinds = [
-                conditions_of[name[len(ITEM_PREFIX) :]]
-                for conditions_of in known
-                if name[len(ITEM_PREFIX) :] in conditions_of
-            ]
-            if len(kinds) < len(types) and len(known) == len(types):
-                yield FieldViolation(here, f"is no condition on items of type {' or '.join(types)}")
+            kinds = [there[name[len(ITEM_PREFIX) :]] for there in known if name[len(ITEM_PREFIX) :] in there]
+            if len(kinds) < len(known) and len(known) >= len(types):
+                whose = f"on items of type {' or '.join(types)}" if types else "on items"
+                yield FieldViolation(here, f"is no condition {whose}")
                 continue
             if not kinds:
                 # The type is wrong, and that is told.
@@ -204,7 +201,7 @@ def _mismatches(rule: Rule, place: str) -> Iterator[FieldViolation]:
     if not rule.accepts:
         return
     given = set(rule.response) - {"accept"}
-    if not rule.item:
+    if not rule.item_types:
         for name in sorted(given):
             yield FieldViolation(f"{place}.{name}", f"needs a condition {ITEM_PREFIX}{ITEM_TYPE} that it fits")
         return

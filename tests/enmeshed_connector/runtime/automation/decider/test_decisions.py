@@ -131,6 +131,13 @@ def test_a_general_rule_accepts_only_what_needs_no_more(kind: str, is_accepted: 
     assert verdict_of([about(None, NO)], kind).verdict is Verdict.REJECT
 
 
+def test_a_rule_without_a_type_is_about_all_items_that_fulfil_it() -> None:
+    config = [about(None, YES, **{"content.item.mustBeAccepted": False}), about(None, NO)]
+    assert by_rule(verdict_of(config, "TransferFileOwnership", "CreateAttribute")) == {(0,): 0, (1,): 0}
+    config = [about(None, YES, **{"content.item.attribute.key": "key"}), about(None, NO)]
+    assert by_rule(verdict_of(config, "ReadAttribute", "CreateAttribute")) == {(0,): 1, (1,): 1}
+
+
 def test_conditions_on_the_request_choose_the_rule() -> None:
     config = [
         about("CreateAttribute", NO, relationshipAlreadyExists=False),

@@ -104,7 +104,8 @@ NO = {"accept": False}
         (rule({"source.type": "Mail"}, NO), ["here[0].requestConfig.source.type"]),
         (rule({"content.item.@type": "Item"}, NO), ["here[0].requestConfig.content.item.@type"]),
         (rule({"content.item.@type": ["Item"], "content.item.x": 1}, NO), ["here[0].requestConfig.content.item.@type"]),
-        (rule({"content.item.mustBeAccepted": True}, NO), ["here[0].requestConfig.content.item.@type"]),
+        (rule({"content.item.colour": "red"}, NO), ["here[0].requestConfig.content.item.colour"]),
+        (rule({"content.item.mustBeAccepted": "yes"}, NO), ["here[0].requestConfig.content.item.mustBeAccepted"]),
         (rule({**CREATE, "content.item.query.key": "k"}, NO), ["here[0].requestConfig.content.item.query.key"]),
         (rule({**CREATE, "content.item.mustBeAccepted": 1}, NO), ["here[0].requestConfig.content.item.mustBeAccepted"]),
         (
@@ -130,6 +131,15 @@ def test_what_is_wrong_is_named_by_its_path(config: Any, paths: list[str]) -> No
     assert [one.field for one in caught.value.violations] == paths
     assert caught.value.official_code is None
     assert all(path in caught.value.message for path in paths)
+
+
+def test_conditions_on_items_need_no_type_where_no_more_than_a_yes_is_needed() -> None:
+    conditions = {"content.item.mustBeAccepted": False, "content.item.query.key": "key"}
+    (parsed,) = parse_rules(rule(conditions, {"accept": True}), "here")
+    assert (dict(parsed.item), parsed.item_types) == ({"mustBeAccepted": False, "query.key": "key"}, ())
+    with pytest.raises(RulesInvalid) as caught:
+        parse_rules(rule(conditions, FORMS["newAttribute"]), "here")
+    assert caught.value.official_code == RULE_MISMATCH
 
 
 def test_no_rules_are_fine() -> None:
