@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from enmeshed_connector.consumption.attributes.controller import AttributeController, AttributeSettings
 from enmeshed_connector.consumption.deliveries import Deliveries
 from enmeshed_connector.consumption.requests.expiry import RequestExpiry
-from enmeshed_connector.consumption.requests.incoming import IncomingRequests
+from enmeshed_connector.consumption.requests.incoming import RESPONSES, IncomingRequests
 from enmeshed_connector.consumption.requests.listener import RequestListener
 from enmeshed_connector.consumption.requests.outgoing import OutgoingRequests
 from enmeshed_connector.consumption.requests.processors.registry import Processors
@@ -36,6 +36,8 @@ class ConsumptionAccount:
         self.deliveries = Deliveries(transport)
         processors = Processors(transport.context, self.attributes, transport.files)
         self.incoming_requests = IncomingRequests(transport.context, processors, self.deliveries)
+        self.deliveries.when_given_up(RESPONSES, self.incoming_requests.response_given_up)
+        transport.listeners.register(self.deliveries)
         self.outgoing_requests = OutgoingRequests(transport.context, processors)
         self.request_expiry = RequestExpiry(transport.context)
         transport.listeners.register(RequestListener(transport.context, self.incoming_requests, self.outgoing_requests))

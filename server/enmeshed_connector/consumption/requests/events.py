@@ -16,6 +16,8 @@ OUTGOING_CREATED_AND_COMPLETED: Final = "consumption.outgoingRequestCreatedAndCo
 OUTGOING_FROM_RELATIONSHIP: Final = "consumption.outgoingRequestFromRelationshipCreationCreatedAndCompleted"
 MESSAGE_PROCESSED: Final = "consumption.messageProcessed"
 TEMPLATE_PROCESSED: Final = "consumption.relationshipTemplateProcessed"
+RESPONSE_DELIVERY_FAILED: Final = "connector.responseDeliveryFailed"
+"""Ours: a response cannot be sent to the peer and is given up; the data is the decided request."""
 
 OF_REQUESTS: Final = frozenset(
     {

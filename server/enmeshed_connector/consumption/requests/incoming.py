@@ -51,11 +51,13 @@ from enmeshed_connector.transport.work import Work
 
 _PREPARED = "_prepared"
 """What a decision carries from `prepare` to its commit."""
+RESPONSES = "response:"
+"""What the ids of the deliveries of responses begin with."""
 
 
 def delivery_id(request_id: str) -> str:
     """Returns the id of the delivery of a response."""
-    return f"response:{request_id}"
+    return f"{RESPONSES}{request_id}"
 
 
 class IncomingRequests:
@@ -237,6 +239,12 @@ class IncomingRequests:
         """Removes a request of a peer that is left for good, and its response if that was not sent."""
         await work.remove(REQUESTS, request["id"])
         await self._deliveries.done(delivery_id(request["id"]), work)
+
+    async def response_given_up(self, delivery: Document, work: Work) -> None:
+        """Tells that a response does not reach its peer, in the commit that gives its delivery up."""
+        request = await work.get(REQUESTS, delivery["id"].removeprefix(RESPONSES))
+        if request is not None:
+            events.publish(work, events.RESPONSE_DELIVERY_FAILED, request)
 
     async def _can_decide(self, request_id: str, items: Sequence[JsonObject], *, accepts: bool) -> ValidationResult:
         store = self._context.store
