@@ -11,6 +11,7 @@ import pytest
 from google.protobuf import json_format
 
 from enmeshed.connector.v1 import account_service_pb2 as account_pb
+from enmeshed.connector.v1 import event_pb2 as event_pb
 from enmeshed.connector.v1 import messages_service_pb2 as messages_pb
 from enmeshed.connector.v1 import relationship_pb2 as relationship_pb
 from enmeshed.connector.v1 import relationship_templates_service_pb2 as templates_pb
@@ -216,7 +217,7 @@ async def test_mails_have_events_of_their_own_when_asked_for(tmp_path: Path) -> 
         relationship = await relate(running)
         async with running.client("alice") as alice, running.client("bob") as bob:
             sent = await bob.call(bob.messages.SendMessage, mail(running.accounts["alice"], "Hello"))
-            found = await events(alice, "consumption.*", "consumption.relationshipEvent.*", count=2)
+            found = await events(alice, "consumption.mailReceived", "consumption.relationshipEvent.*", count=2)
     assert [one.type for one in found] == [
         "consumption.mailReceived",
         f"consumption.relationshipEvent.{relationship}",
@@ -272,3 +273,22 @@ async def test_relationships_are_accepted_and_left_when_asked_for(tmp_path: Path
             await alice.call(alice.account.Sync, account_pb.SyncRequest())
             (left,) = await events(alice, "transport.relationshipDecomposedBySelf", count=1)
     assert left.relationship_decomposed.relationship_id == identifier
+
+
+async def test_a_rule_of_the_settings_answers_a_request(tmp_path: Path) -> None:
+    rules = [{"requestConfig": {}, "responseConfig": {"accept": False, "code": "no", "message": "Never."}}]
+    overrides = {"accounts.alice.decider.automation_config": json.dumps(rules)}
+    async with running_connector(tmp_path, overrides=overrides, is_related=True) as running:
+        items = [{"formField": {"title": "Yes?", "settings": {"booleanField": {}}}}]
+        asked = {"peer": running.accounts["alice"], "content": {"request": {"items": items}}}
+        async with running.client("alice") as alice, running.client("bob") as bob:
+            sent = await bob.call(
+                bob.messages.SendRequest, json_format.ParseDict(asked, messages_pb.SendRequestRequest())
+            )
+            (told,) = await events(alice, "consumption.messageProcessed", count=1)
+            changes = await events(bob, "consumption.outgoingRequestStatusChanged", count=2)
+    answered = changes[-1].request_status_changed.request
+    assert told.message_processed.message.id == sent.message.id
+    assert told.message_processed.result == event_pb.PROCESSING_RESULT_REQUEST_AUTOMATICALLY_DECIDED
+    (item,) = answered.response.content.response.items
+    assert (item.reject.code, item.reject.message) == ("no", "Never.")
