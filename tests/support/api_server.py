@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 import itertools
+import math
 from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -76,6 +77,11 @@ class ManualClock:
     @property
     def sleeping(self) -> int:
         return len(self._sleepers)
+
+    @property
+    def next_wait(self) -> float:
+        """After how many seconds the next one wakes; for ever when nobody sleeps."""
+        return self._sleepers[0][0] - self._seconds if self._sleepers else math.inf
 
     async def until_sleeping(self, count: int) -> None:
         """Returns when so many sleep."""

@@ -10,6 +10,7 @@ from enmeshed_connector.consumption.account import ConsumptionAccount, Consumpti
 from enmeshed_connector.consumption.attributes.controller import AttributeController, AttributeSettings
 from enmeshed_connector.consumption.attributes.documents import ATTRIBUTES
 from enmeshed_connector.consumption.schema import CONSUMPTION_COLLECTIONS, CONSUMPTION_SCHEMA
+from enmeshed_connector.core.clock import Clock
 from enmeshed_connector.transport.account import TransportAccount
 from enmeshed_connector.transport.bootstrap import open_account
 from enmeshed_connector.transport.objects import TRANSPORT_COLLECTIONS, Document, SynchronizedCollections, public_part
@@ -105,10 +106,13 @@ class Holder:
         return await self.run(lambda work: self.attributes.forwarding.add(attribute["id"], peer, REQUEST, work))
 
 
-async def holder(network: Network, name: str, *, sets_defaults: bool = False, **settings: Any) -> Holder:
-    """Opens an account with its consumption layer."""
+async def holder(
+    network: Network, name: str, *, sets_defaults: bool = False, clock: Clock | None = None, **settings: Any
+) -> Holder:
+    """Opens an account with its consumption layer, which lives by the clock of the network unless it gets another."""
     collections = SynchronizedCollections(TRANSPORT_COLLECTIONS, CONSUMPTION_COLLECTIONS)
-    environment = replace(await network.environment(name, **settings), collections=collections)
+    environment = await network.environment(name, **settings)
+    environment = replace(environment, collections=collections, clock=clock or environment.clock)
     await environment.store.declare(*CONSUMPTION_SCHEMA)
     transport = await open_account(environment)
     await transport.start()

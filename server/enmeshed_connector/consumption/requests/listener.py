@@ -73,15 +73,9 @@ class RequestListener(TransportListener):
 
     async def message_sent(self, message: Document, work: Work) -> None:
         """Notes that an own request is with the peer, or an own response."""
-        content, recipients = message["content"], message["recipients"]
-        if len(recipients) != 1:
-            return
-        peer, source = recipients[0]["address"], source_of(MESSAGE, message["id"])
-        match _type_of(content):
-            case "Request" if isinstance(content.get("id"), str):
-                await self._outgoing.sent(content, peer, source, work)
-            case "ResponseWrapper":
-                await self._incoming.answered(content["response"], source, peer, work)
+        if _type_of(message["content"]) in ("Request", "ResponseWrapper") and len(message["recipients"]) == 1:
+            # The message is sent, whatever it holds: that must become durable.
+            await self._attempt(lambda: self._note_own(message, work), work, message["id"])
 
     async def template_loaded(self, template: Document, work: Work) -> None:
         """Receives the request of a peer's template."""
@@ -96,9 +90,7 @@ class RequestListener(TransportListener):
             return
         maker = relationship["auditLog"][0]["createdBy"]
         if self._context.is_own_address(maker):
-            response = relationship["creationContent"]["response"]
-            source = source_of(RELATIONSHIP, relationship["id"])
-            await self._incoming.answered(response, source, relationship["peer"]["address"], work)
+            await self._attempt(lambda: self._note_asked_for(relationship, work), work, relationship["id"])
         elif relationship["status"] == Status.PENDING and len(relationship["auditLog"]) == 1:
             await self._attempt(lambda: self._receive_creation(relationship, work), work, relationship["id"])
 
@@ -111,6 +103,20 @@ class RequestListener(TransportListener):
             else:
                 await self._incoming.forget(request, work)
         work.delete_silently(GUARDS, _guard(peer))
+
+    async def _note_own(self, message: Document, work: Work) -> bool:
+        content, peer = message["content"], message["recipients"][0]["address"]
+        source = source_of(MESSAGE, message["id"])
+        if content["@type"] == "Request":
+            await self._outgoing.sent(content, peer, source, work)
+        else:
+            await self._incoming.answered(content["response"], source, peer, work)
+        return True
+
+    async def _note_asked_for(self, relationship: Document, work: Work) -> bool:
+        response, source = relationship["creationContent"]["response"], source_of(RELATIONSHIP, relationship["id"])
+        await self._incoming.answered(response, source, relationship["peer"]["address"], work)
+        return True
 
     async def _receive_request(self, message: Document, work: Work) -> bool:
         self._validator.validate_request(message["content"])
