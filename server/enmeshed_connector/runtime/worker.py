@@ -182,11 +182,13 @@ class Worker:
         await self._transport.cleanup.run()
         trimmed = await store.log.trim(self._settings.retention)
         await self._synchronisation.forget_abandoned()
-        if trimmed.truncated_cursors:
+        # Readers of this process tell of it themselves; their names are no subscription's.
+        cut_off = [name for name in trimmed.truncated_cursors if "/" not in name]
+        if cut_off:
             oldest = store.log.token(await store.log.oldest())
 
             async def tell(work: Work) -> None:
-                for name in trimmed.truncated_cursors:
+                for name in cut_off:
                     work.publish(CURSOR_TRUNCATED, {"subscription": name, "oldestResumeToken": oldest})
 
             await self._context.commits.run(tell)

@@ -138,6 +138,8 @@ async def test_what_a_subscription_has_not_acknowledged_is_kept(running: Running
             alice.events.AcknowledgeEvents, pb.AcknowledgeEventsRequest(name="erp", resume_token=stream.token)
         )
         oldest = await store.log.oldest()
+        # The decider is no concern here; left alone, it moves along within a minute.
+        await store.log.move_cursor("automation/decider", await store.log.head())
         await store.log.trim(nothing)
         assert await store.log.oldest() > oldest
 

@@ -43,7 +43,7 @@ _TRIES: Final = 5
 _FIRST_PAUSE: Final = timedelta(seconds=1)
 _LONGEST_PAUSE: Final = timedelta(minutes=1)
 _LONGEST_STEP: Final = timedelta(minutes=5)
-_MOVE_ALONG_EVERY: Final = timedelta(minutes=10)
+_MOVE_ALONG_EVERY: Final = timedelta(minutes=1)
 """How long a reader that has nothing to do may keep old events from being removed. Each move is a commit."""
 _LONGEST_WAIT: Final = timedelta(seconds=30)
 _PAGE: Final = 100

@@ -311,12 +311,12 @@ async def test_a_reader_without_concerns_does_not_keep_old_events(network: Netwo
 
     async with reading(account, Idle()):
         await happen(account, 1)
-        network.clock.advance(timedelta(minutes=11))
+        network.clock.advance(timedelta(minutes=2))
         # Another commit wakes it.
         await happen(account, 2)
         await until(has_moved)
         settled = await log.cursor("automation/idle")
-        network.clock.advance(timedelta(minutes=11))
+        network.clock.advance(timedelta(minutes=2))
         # A commit without events is no reason to move.
         await log.move_cursor("somebody", await log.head())
         await asyncio.sleep(0.05)
