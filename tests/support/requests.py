@@ -9,9 +9,11 @@ from typing import Any
 from enmeshed_connector.consumption.account import ConsumptionAccount, ConsumptionSettings
 from enmeshed_connector.consumption.attributes.controller import AttributeSettings
 from enmeshed_connector.consumption.requests.documents import REQUESTS, typed
-from enmeshed_connector.transport.objects import Document
+from enmeshed_connector.consumption.schema import CONSUMPTION_COLLECTIONS
+from enmeshed_connector.transport.bootstrap import open_account
+from enmeshed_connector.transport.objects import TRANSPORT_COLLECTIONS, Document, SynchronizedCollections
 from tests.support.consumption import Holder, holder
-from tests.support.network import Network, Party, befriend, reference_to
+from tests.support.network import Network, befriend, reference_to
 
 YES: Document = {"accept": True}
 NO: Document = {"accept": False, "code": "no"}
@@ -138,9 +140,14 @@ class Asking:
 
     async def restarted(self) -> Asking:
         """Returns the account as a new process opens it: nothing but the database is left."""
-        party = await self.network.reopen(Party(self.holder.transport, self.holder.faults))
-        consumption = ConsumptionAccount(party.account, ConsumptionSettings(AttributeSettings()))
-        return replace(self, holder=Holder(party.account, consumption, party.faults))
+        context = self.holder.transport.context
+        environment = await self.network.environment(context.account)
+        collections = SynchronizedCollections(TRANSPORT_COLLECTIONS, CONSUMPTION_COLLECTIONS)
+        transport = await open_account(replace(environment, settings=context.settings, collections=collections))
+        # Before the start, which completes what was begun: who listens must hear of that.
+        consumption = ConsumptionAccount(transport, ConsumptionSettings(AttributeSettings()))
+        await transport.start()
+        return replace(self, holder=Holder(transport, consumption, self.network.faults[context.account]))
 
 
 async def asking(network: Network, name: str) -> Asking:

@@ -1,0 +1,270 @@
+"""Decisions: checked against the state of things, made durable with what follows, and sent once whatever dies."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+
+from enmeshed_connector.consumption.attributes.documents import ATTRIBUTES
+from enmeshed_connector.consumption.deliveries import DELIVERIES
+from enmeshed_connector.consumption.requests.errors import (
+    DecisionInvalid,
+    NoAcceptedRequest,
+    RelationshipUnsuitable,
+    RequestExpired,
+    WrongCreationContent,
+    WrongRequestStatus,
+)
+from enmeshed_connector.core.dates import format_date
+from enmeshed_connector.transport.errors import RecordMissing
+from enmeshed_connector.transport.objects import MESSAGES, RELATIONSHIPS, Document
+from enmeshed_connector.transport.relationship_operations import REVOKE, TERMINATE
+from enmeshed_connector.transport.work import Work
+from tests.support.consumption import identity
+from tests.support.network import Network
+from tests.support.requests import NO, YES, Asking, accepted, asking, asks, consent, group, response
+
+
+async def deliver(one: Asking) -> None:
+    """Lets the account send what it has to, until nothing is left."""
+    deliveries = one.consumption.deliveries
+    async with asyncio.timeout(20):
+        while await one.holder.all(DELIVERIES):
+            await deliveries.send_due()
+            one.network.clock.advance(timedelta(minutes=10))
+
+
+async def sent_messages(one: Asking) -> list[Document]:
+    """Returns the own messages."""
+    return [message for message in await one.holder.all(MESSAGES) if message["isOwn"]]
+
+
+async def test_a_decision_is_durable_with_its_delivery(alice: Asking, bob: Asking) -> None:
+    sent = await alice.ask(bob, asks(consent(), group(consent(must=False))))
+    await bob.accept(sent["id"], YES, {"items": [NO]})
+    decided = await bob.request(sent["id"])
+    assert decided["status"] == "Decided"
+    assert decided["response"]["content"] == response(
+        sent["id"],
+        accepted(),
+        {"@type": "ResponseItemGroup", "items": [{"@type": "RejectResponseItem", "result": "Rejected", "code": "no"}]},
+    )
+    assert "source" not in decided["response"]
+    (delivery,) = await bob.holder.all(DELIVERIES)
+    assert delivery["content"]["requestSourceReference"] == sent["source"]["reference"]
+    assert await sent_messages(bob) == []
+
+
+async def test_a_response_is_sent_once_though_the_process_dies_after_the_decision(alice: Asking, bob: Asking) -> None:
+    sent = await alice.ask(bob)
+    await bob.accept(sent["id"])
+    bob = await bob.restarted()
+    await deliver(bob)
+    assert (await bob.request(sent["id"]))["status"] == "Completed"
+    await alice.sync()
+    assert (await alice.request(sent["id"]))["status"] == "Completed"
+    assert len(await sent_messages(bob)) == 1
+
+
+async def test_a_response_is_sent_once_though_its_answer_is_lost_and_the_process_dies(
+    alice: Asking, bob: Asking
+) -> None:
+    sent = await alice.ask(bob)
+    await bob.accept(sent["id"])
+    bob.holder.faults.lose_answer("messages.send")
+    bob.holder.faults.cut("messages.list")
+    await bob.consumption.deliveries.send_due()
+    assert (await bob.request(sent["id"]))["status"] == "Decided"
+    bob = await bob.restarted()
+    await deliver(bob)
+    await alice.sync()
+    (message,) = await sent_messages(bob)
+    done = await bob.request(sent["id"])
+    assert (done["status"], done["response"]["source"]["reference"]) == ("Completed", message["id"])
+    assert [one["id"] for one in await alice.holder.all(MESSAGES) if not one["isOwn"]] == [message["id"]]
+    assert (await alice.request(sent["id"]))["response"]["source"]["reference"] == message["id"]
+
+
+async def test_a_relationship_is_asked_for_once_though_its_answer_is_lost_and_the_process_dies(
+    network: Network, alice: Asking
+) -> None:
+    bob = await asking(network, "bob")
+    await bob.load(await alice.template(onNewRelationship=asks()))
+    (received,) = await bob.requests()
+    await bob.accept(received["id"])
+    bob.holder.faults.lose_answer("relationships.create")
+    await bob.consumption.deliveries.send_due()
+    assert await bob.holder.all(RELATIONSHIPS) == []
+    bob = await bob.restarted()
+    # What became of it is told by the first event about it.
+    await alice.sync()
+    (relationship,) = await alice.holder.all(RELATIONSHIPS)
+    await alice.holder.transport.relationships.accept(relationship["id"])
+    await bob.sync()
+    done = await bob.request(received["id"])
+    assert (done["status"], done["response"]["source"]["reference"]) == ("Completed", relationship["id"])
+    assert await bob.holder.all(DELIVERIES) == []
+    await bob.consumption.deliveries.send_due()
+    assert bob.holder.faults.count("relationships.create") == 0
+    assert await alice.statuses() == ["Completed"]
+
+
+async def test_what_is_accepted_follows_from_the_same_commit(alice: Asking, bob: Asking) -> None:
+    item = {"@type": "CreateAttributeRequestItem", "attribute": identity(bob.address, "Bob"), "mustBeAccepted": True}
+    sent = await alice.ask(bob, asks(item))
+    await bob.accept(sent["id"])
+    (attribute,) = await bob.holder.all(ATTRIBUTES)
+    await deliver(bob)
+    await alice.sync()
+    (copy,) = await alice.holder.all(ATTRIBUTES)
+    assert copy["id"] == attribute["id"]
+    assert (copy["@type"], copy["sourceReference"]) == ("PeerIdentityAttribute", sent["id"])
+
+
+async def test_a_decision_that_fails_in_its_commit_leaves_nothing(alice: Asking, bob: Asking) -> None:
+    sent = await alice.ask(bob)
+    incoming = bob.consumption.incoming_requests
+
+    async def change(work: Work) -> None:
+        await incoming.accept(sent["id"], [YES], work)
+        raise ZeroDivisionError
+
+    before = await bob.request(sent["id"])
+    with pytest.raises(ZeroDivisionError):
+        await bob.holder.run(change)
+    assert await bob.request(sent["id"]) == before
+    assert await bob.holder.all(DELIVERIES) == []
+
+
+async def test_a_request_is_decided_once(alice: Asking, bob: Asking) -> None:
+    sent = await alice.ask(bob)
+    incoming = bob.consumption.incoming_requests
+
+    async def decide() -> None:
+        await bob.holder.run(lambda work: incoming.accept(sent["id"], [YES], work))
+
+    results = await asyncio.gather(*(decide() for _ in range(5)), return_exceptions=True)
+    assert [type(result) for result in results if result is not None] == [WrongRequestStatus] * 4
+    assert len(await bob.holder.all(DELIVERIES)) == 1
+
+
+async def test_an_overdue_request_cannot_be_decided(network: Network, alice: Asking, bob: Asking) -> None:
+    moment = format_date(network.clock.now() + timedelta(minutes=1))
+    sent = await alice.ask(bob, asks(expiresAt=moment))
+    network.clock.advance(timedelta(minutes=2))
+    incoming = bob.consumption.incoming_requests
+    with pytest.raises(RequestExpired):
+        await incoming.can_accept(sent["id"], [YES])
+    with pytest.raises(RequestExpired):
+        await bob.holder.run(lambda work: incoming.reject(sent["id"], [NO], work))
+
+
+async def test_own_requests_and_unknown_ones_cannot_be_decided(alice: Asking, bob: Asking) -> None:
+    sent = await alice.ask(bob)
+    for request_id in (sent["id"], "REQ00000000000000000"):
+        with pytest.raises(RecordMissing):
+            await alice.consumption.incoming_requests.can_accept(request_id, [YES])
+
+
+@pytest.mark.parametrize(("info", "code"), [("ToBeDeleted", "peerIsInDeletion"), ("Deleted", "peerIsDeleted")])
+async def test_a_peer_that_leaves_gets_no_answer(alice: Asking, bob: Asking, info: str, code: str) -> None:
+    sent = await alice.ask(bob)
+
+    async def leave(work: Work) -> None:
+        (relationship,) = await work.find(RELATIONSHIPS)
+        deletion = {"deletionStatus": info, "deletionDate": work.now}
+        await work.save(RELATIONSHIPS, {**relationship, "peerDeletionInfo": deletion})
+
+    await bob.holder.run(leave)
+    result = await bob.consumption.incoming_requests.can_accept(sent["id"], [YES])
+    assert result.code == f"error.consumption.requests.{code}"
+
+
+async def test_the_relationship_has_to_be_active_for_a_request_by_message(alice: Asking, bob: Asking) -> None:
+    sent = await alice.ask(bob)
+    transport = bob.holder.transport
+    (relationship,) = await transport.relationships.find()
+    await transport.relationships.take(TERMINATE, relationship["id"])
+    incoming = bob.consumption.incoming_requests
+    result = await incoming.can_reject(sent["id"], [NO])
+    assert result.code == "error.consumption.requests.wrongRelationshipStatus"
+    with pytest.raises(RelationshipUnsuitable):
+        await bob.holder.run(lambda work: incoming.reject(sent["id"], [NO], work))
+
+
+async def test_a_template_can_be_accepted_again_after_the_relationship_was_revoked(
+    network: Network, alice: Asking
+) -> None:
+    bob = await asking(network, "bob")
+    template = await alice.template(onNewRelationship=asks())
+    await bob.load(template)
+    (first,) = await bob.requests()
+    await bob.accept(first["id"])
+    await deliver(bob)
+    (relationship,) = await bob.holder.transport.relationships.find()
+    await bob.holder.transport.relationships.take(REVOKE, relationship["id"])
+    await alice.sync()
+    await bob.load(template)
+    second = next(request for request in await bob.requests() if request["id"] != first["id"])
+    await bob.accept(second["id"])
+    await deliver(bob)
+    assert await bob.statuses() == ["Completed", "Completed"]
+    await alice.sync()
+    assert len(await alice.holder.all(RELATIONSHIPS)) == 2
+
+
+async def test_a_relationship_is_asked_for_with_the_response_that_was_decided_on(
+    network: Network, alice: Asking
+) -> None:
+    bob = await asking(network, "bob")
+    template = await alice.template(onNewRelationship=asks())
+    await bob.load(template)
+    (received,) = await bob.requests()
+    incoming = bob.consumption.incoming_requests
+    right = {"@type": "RelationshipCreationContent", "response": response(received["id"])}
+    with pytest.raises(NoAcceptedRequest):
+        await incoming.check_creation_content(template, right)
+    await bob.accept(received["id"])
+    await incoming.check_creation_content(template, right)
+    wrong = {**right, "response": response(received["id"], accepted(), accepted())}
+    with pytest.raises(WrongCreationContent):
+        await incoming.check_creation_content(template, wrong)
+
+
+async def test_a_hand_made_response_does_not_pass_for_the_one_that_was_decided_on(alice: Asking, bob: Asking) -> None:
+    sent = await alice.ask(bob, asks(consent(must=False)))
+    await bob.accept(sent["id"])
+    other = {
+        "@type": "ResponseWrapper",
+        "requestId": sent["id"],
+        "requestSourceReference": sent["source"]["reference"],
+        "requestSourceType": "Message",
+        "response": response(sent["id"], accepted(), accepted()),
+    }
+    await bob.tell(alice, other)
+    assert (await bob.request(sent["id"]))["status"] == "Decided"
+    assert len(await bob.holder.all(DELIVERIES)) == 1
+
+
+async def test_a_decision_is_refused_with_the_places_that_are_wrong(alice: Asking, bob: Asking) -> None:
+    sent = await alice.ask(bob, asks(consent(), group(consent(), consent(must=False))))
+    incoming = bob.consumption.incoming_requests
+    with pytest.raises(DecisionInvalid) as caught:
+        await bob.holder.run(lambda work: incoming.accept(sent["id"], [YES, {"items": [NO, NO]}], work))
+    assert [violation.field for violation in caught.value.violations] == ["items[1].items[0]"]
+    code = "error.consumption.requests.decide.validation.mustBeAcceptedItemNotAccepted"
+    assert caught.value.official_code == code
+
+
+async def test_handing_over_happens_once(alice: Asking, bob: Asking) -> None:
+    sent = await alice.ask(bob)
+    incoming = bob.consumption.incoming_requests
+    for _ in range(2):
+        await bob.holder.run(lambda work: incoming.require_manual_decision(sent["id"], work))
+    request = await bob.request(sent["id"])
+    assert [entry["newStatus"] for entry in request["statusLog"]] == ["DecisionRequired", "ManualDecisionRequired"]
+    await bob.accept(sent["id"])
+    with pytest.raises(WrongRequestStatus):
+        await bob.holder.run(lambda work: incoming.require_manual_decision(sent["id"], work))
