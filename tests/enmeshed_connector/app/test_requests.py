@@ -200,7 +200,9 @@ async def test_a_request_is_made_and_sent_in_one_step_and_rejected(
 
     assert (await undecided(bob)).id == sent.request.id
     rejection = {"id": sent.request.id, "items": [NO], "idempotencyKey": bob.idempotency_key()}
-    await call(bob, "IncomingRequests.RejectIncomingRequest", **rejection)
+    # The same call several times at once is one decision.
+    reject = (call(bob, "IncomingRequests.RejectIncomingRequest", **rejection) for _ in range(4))
+    assert {one.request.id for one in await asyncio.gather(*reject)} == {sent.request.id}
     answered = await request_in(bob, "COMPLETED")
     assert (await call(bob, "IncomingRequests.RejectIncomingRequest", **rejection)).request == answered
     done = await outgoing_in(alice, sent.request.id, "COMPLETED")
@@ -408,6 +410,29 @@ async def test_a_template_asks_for_a_relationship_and_accepting_makes_it(alice: 
         "outgoingRequestFromRelationshipCreationCreatedAndCompleted",
     ]
     await call(alice, "Relationships.AcceptRelationship", id=relationship.id)
+
+
+async def test_events_tell_what_they_are_about_and_keep_secrets(alice: Client, bob: Client) -> None:
+    made = await template(alice, onNewRelationship=asks(consent())["request"])
+    await load(bob, made)
+    received = await undecided(bob)
+    await call(bob, "IncomingRequests.AcceptIncomingRequest", id=received.id, items=[YES])
+    await request_in(bob, "COMPLETED")
+    await outgoing_in(alice, received.id, "COMPLETED")
+    listed = (await call(bob, "Events.ListEvents", types=["consumption.*"])).events
+    by_type = {event.type.removeprefix("consumption."): event for event in listed}
+    assert by_type["incomingRequestReceived"].request.id == received.id
+    last = by_type["incomingRequestStatusChanged"].request_status_changed
+    assert (last.old_status, last.new_status) == (
+        request_pb2.LOCAL_REQUEST_STATUS_DECIDED,
+        request_pb2.LOCAL_REQUEST_STATUS_COMPLETED,
+    )
+    assert last.request.response.accepted
+    of_template = by_type["relationshipTemplateProcessed"].relationship_template_processed
+    assert (of_template.template.id, of_template.request_id) == (made.id, received.id)
+    (created, from_relationship) = (await call(alice, "Events.ListEvents", types=["consumption.*"])).events
+    assert created.request == from_relationship.request
+    assert created.request.content.request.items[0].consent.consent == "May we?"
 
 
 async def test_a_rejected_template_is_told_to_nobody(alice: Client, bob: Client) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from enmeshed_connector.consumption.account import ConsumptionAccount
 from enmeshed_connector.consumption.deliveries import Deliveries
 from enmeshed_connector.consumption.requests.documents import REQUEST_SCHEMA, REQUESTS, RequestStatus
-from enmeshed_connector.consumption.requests.errors import DecisionInvalid, refusal
+from enmeshed_connector.consumption.requests.errors import DecisionInvalid, WrongRequestStatus, refusal
 from enmeshed_connector.consumption.requests.incoming import delivery_id
 from enmeshed_connector.consumption.requests.repository import of_direction
 from enmeshed_connector.consumption.requests.results import ValidationResult
@@ -77,36 +77,13 @@ class IncomingRequestUseCases:
             WrongRequestStatus, RequestExpired: It waits for no decision.
             DomainError: It cannot be accepted so, see `errors.refusal`.
         """
-        if await self._context.outbox.earlier_result(intent.ticket) is not None:
-            return await self.get(request_id)
-        result = await self.can_accept(request_id, items)
-        if not result.is_success:
-            raise refusal(result, DecisionInvalid, "items")
-        prepared = await self._incoming.prepare(request_id, items)
-
-        async def change(work: Work) -> JsonObject:
-            await self._incoming.accept(request_id, prepared, work, by_automation=by_automation)
-            return {"id": request_id}
-
-        await change_once(self._context, intent, change)
-        return await self.get(request_id)
+        return await self._decide(request_id, items, intent, accepts=True, by_automation=by_automation)
 
     async def reject(
         self, request_id: str, items: Sequence[JsonObject], intent: Intent, by_automation: bool = False
     ) -> View:
         """Rejects a request and has its peer told where that is possible; returns it. Raises as `accept`."""
-        if await self._context.outbox.earlier_result(intent.ticket) is not None:
-            return await self.get(request_id)
-        result = await self.can_reject(request_id, items)
-        if not result.is_success:
-            raise refusal(result, DecisionInvalid, "items")
-
-        async def change(work: Work) -> JsonObject:
-            await self._incoming.reject(request_id, items, work, by_automation=by_automation)
-            return {"id": request_id}
-
-        await change_once(self._context, intent, change)
-        return await self.get(request_id)
+        return await self._decide(request_id, items, intent, accepts=False, by_automation=by_automation)
 
     async def require_manual_decision(self, request_id: str, intent: Intent) -> View:
         """Hands a request over to somebody who decides it. Errors: of `IncomingRequests.require_manual_decision`."""
@@ -128,6 +105,29 @@ class IncomingRequestUseCases:
 
         await change_once(self._context, intent, change)
 
+    async def _decide(
+        self, request_id: str, items: Sequence[JsonObject], intent: Intent, *, accepts: bool, by_automation: bool
+    ) -> View:
+        if await self._context.outbox.earlier_result(intent.ticket) is not None:
+            return await self.get(request_id)
+        try:
+            result = await (self.can_accept if accepts else self.can_reject)(request_id, items)
+            if not result.is_success:
+                raise refusal(result, DecisionInvalid, "items")
+            decisions = await self._incoming.prepare(request_id, items) if accepts else items
+            decide = self._incoming.accept if accepts else self._incoming.reject
+
+            async def change(work: Work) -> JsonObject:
+                await decide(request_id, decisions, work, by_automation=by_automation)
+                return {"id": request_id}
+
+            await change_once(self._context, intent, change)
+        except WrongRequestStatus:
+            # It may have been the same call, which was repeated while the first one was running.
+            if await self._context.outbox.earlier_result(intent.ticket) is None:
+                raise
+        return await self.get(request_id)
+
     async def _view(self, request: Document) -> View:
         view = public_part(request)
         delivery = await self._delivery(request)
@@ -139,4 +139,7 @@ class IncomingRequestUseCases:
         if request["status"] != RequestStatus.DECIDED:
             return None
         delivery = await self._deliveries.get(self._context.store, delivery_id(request["id"]))
-        return None if delivery is None else {"done": False, **delivery}
+        if delivery is None:
+            return None
+        told = ("attempts", "nextAttemptAt", "lastErrorReason")
+        return {"done": False, **{name: delivery[name] for name in told if name in delivery}}
