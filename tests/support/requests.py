@@ -150,9 +150,9 @@ class Asking:
         return replace(self, holder=Holder(transport, consumption, self.network.faults[context.account]))
 
 
-async def asking(network: Network, name: str) -> Asking:
+async def asking(network: Network, name: str, **settings: Any) -> Asking:
     """Opens an account."""
-    return Asking(await holder(network, name), network)
+    return Asking(await holder(network, name, **settings), network)
 
 
 async def relate(one: Asking, other: Asking) -> str:

@@ -49,7 +49,8 @@ class RequestExpiry:
         while due := await overdue(self._context.store, self._now(), limit=_AT_ONCE):
             ids = [request["id"] for request in due]
 
-            async def expire(work: Work, ids: list[str] = ids) -> None:
+            async def expire(work: Work, ids: list[str] = ids) -> bool:
+                is_changed = False
                 for request_id in ids:
                     request = await work.get(REQUESTS, request_id)
                     if (
@@ -60,8 +61,12 @@ class RequestExpiry:
                         changed = moved(request, RequestStatus.EXPIRED, work.now)
                         await work.save(REQUESTS, changed)
                         events.publish_status(work, changed)
+                        is_changed = True
+                return is_changed
 
-            await self._context.commits.run(expire)
+            if not await self._context.commits.run(expire):
+                # Somebody else has moved them; or another device wrote a moment in a form that sorts elsewhere.
+                return
 
     async def run(self) -> None:
         """Moves requests as their time comes, until cancelled. For the worker of the account."""
