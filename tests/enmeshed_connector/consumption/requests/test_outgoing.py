@@ -123,7 +123,10 @@ async def test_a_draft_that_may_be_with_the_peer_is_not_sent_again(alice: Asking
 async def test_a_draft_that_was_discarded_on_its_way_is_there_again(alice: Asking, bob: Asking) -> None:
     draft = await alice.draft(bob)
     outgoing = alice.consumption.outgoing_requests
-    discard = lambda: alice.holder.run(lambda work: outgoing.discard(draft["id"], work))  # noqa: E731 - run by the fault
+
+    async def discard() -> None:
+        await alice.holder.run(lambda work: outgoing.discard(draft["id"], work))
+
     alice.holder.faults.do_after("messages.send", discard)
     await alice.tell(bob, typed("Request", draft["content"]))
     sent = await alice.request(draft["id"])
