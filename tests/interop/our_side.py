@@ -6,6 +6,11 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from enmeshed_connector.consumption.attributes.controller import AttributeController, AttributeSettings
+from enmeshed_connector.consumption.deliveries import Deliveries
+from enmeshed_connector.consumption.requests.incoming import IncomingRequests
+from enmeshed_connector.consumption.requests.outgoing import OutgoingRequests
+from enmeshed_connector.consumption.requests.processors.registry import Processors
 from enmeshed_connector.core.canonical_json import JsonObject
 from enmeshed_connector.core.secret_bytes import SecretText
 from enmeshed_connector.runtime.synchronisation import Synchronisation
@@ -42,8 +47,12 @@ class TransportUseCases:
         synchronisation.become_worker(True)
         self.views = Views(context.settings.base_url)
         self.account = AccountUseCases(transport, self.views, synchronisation)
-        self.templates = TemplateUseCases(transport, self.views)
-        self.relationships = RelationshipUseCases(transport, self.views)
+        # Nothing of these listens: the account stays one of the transport layer.
+        processors = Processors(context, AttributeController(context, AttributeSettings()), transport.files)
+        outgoing = OutgoingRequests(context, processors)
+        incoming = IncomingRequests(context, processors, Deliveries(transport))
+        self.templates = TemplateUseCases(transport, self.views, outgoing)
+        self.relationships = RelationshipUseCases(transport, self.views, incoming)
         self.messages = MessageUseCases(transport, self.views, _take_request)
         self.devices = DeviceUseCases(transport, self.views, synchronisation)
         self.files = FileUseCases(transport, self.views)
