@@ -26,6 +26,7 @@ from enmeshed.connector.v1 import (
     incoming_requests_service_pb2_grpc,
     messages_service_pb2_grpc,
     monitoring_service_pb2_grpc,
+    notifications_service_pb2_grpc,
     outgoing_requests_service_pb2_grpc,
     push_notifications_service_pb2_grpc,
     references_service_pb2_grpc,
@@ -62,6 +63,8 @@ from enmeshed_connector.api.servicers.incoming_requests import NAME as INCOMING_
 from enmeshed_connector.api.servicers.incoming_requests import IncomingRequestsServicer
 from enmeshed_connector.api.servicers.messages import MessagesServicer
 from enmeshed_connector.api.servicers.monitoring import MonitoringServicer, Overview
+from enmeshed_connector.api.servicers.notifications import NAME as NOTIFICATIONS
+from enmeshed_connector.api.servicers.notifications import NotificationsServicer
 from enmeshed_connector.api.servicers.outgoing_requests import NAME as OUTGOING_REQUESTS
 from enmeshed_connector.api.servicers.outgoing_requests import OutgoingRequestsServicer
 from enmeshed_connector.api.servicers.push_notifications import NAME as PUSH_NOTIFICATIONS
@@ -380,6 +383,11 @@ class Connector:
                 OUTGOING_REQUESTS,
                 outgoing_requests_service_pb2_grpc.add_OutgoingRequestsServicer_to_server,
                 OutgoingRequestsServicer(hosts, codec, tokens, self.readiness),
+            ),
+            bind(
+                NOTIFICATIONS,
+                notifications_service_pb2_grpc.add_NotificationsServicer_to_server,
+                NotificationsServicer(hosts, codec, tokens),
             ),
             bind(
                 SETTINGS,

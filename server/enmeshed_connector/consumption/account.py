@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 
 from enmeshed_connector.consumption.attributes.controller import AttributeController, AttributeSettings
 from enmeshed_connector.consumption.deliveries import Deliveries
+from enmeshed_connector.consumption.notifications.controller import NotificationController
+from enmeshed_connector.consumption.notifications.listener import NotificationListener
 from enmeshed_connector.consumption.requests.expiry import RequestExpiry
 from enmeshed_connector.consumption.requests.incoming import RESPONSES, IncomingRequests
 from enmeshed_connector.consumption.requests.listener import RequestListener
@@ -41,5 +43,7 @@ class ConsumptionAccount:
         self.outgoing_requests = OutgoingRequests(transport.context, processors)
         self.request_expiry = RequestExpiry(transport.context)
         transport.listeners.register(RequestListener(transport.context, self.incoming_requests, self.outgoing_requests))
+        self.notifications = NotificationController(transport.context, self.attributes, self.deliveries)
+        transport.listeners.register(NotificationListener(transport.context, self.notifications))
         self.tasks: tuple[Callable[[], Awaitable[None]], ...] = (self.request_expiry.run, self.deliveries.run)
         """What the worker of the account runs; each goes on until it is cancelled."""

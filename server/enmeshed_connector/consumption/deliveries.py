@@ -41,7 +41,7 @@ DELIVERY_SCHEMA: Final = CollectionSpec(
 GivenUp = Callable[[Document, Work], Awaitable[None]]
 """Hears of a delivery in the commit that gives it up."""
 
-_PASSING: Final = frozenset({Code.UNAVAILABLE, Code.UNKNOWN, Code.ABORTED, Code.RESOURCE_EXHAUSTED})
+PASSING: Final = frozenset({Code.UNAVAILABLE, Code.UNKNOWN, Code.ABORTED, Code.RESOURCE_EXHAUSTED})
 """The codes of failures that say nothing about what was to be sent."""
 _FIRST_PAUSE: Final = timedelta(seconds=1)
 _LONGEST_PAUSE: Final = timedelta(minutes=5)
@@ -96,7 +96,8 @@ class Deliveries(TransportListener):
 
     async def enqueue(self, delivery: Delivery, work: Work) -> None:
         """Has something sent as soon as the commit is durable. An event in the commit lets that happen at once."""
-        await work.create(DELIVERIES, {**delivery.document, "attempts": 0, "nextAttemptAt": work.now})
+        document = {**delivery.document, "attempts": 0, "createdAt": work.now, "nextAttemptAt": work.now}
+        await work.create(DELIVERIES, document)
 
     async def get(self, reader: Reader, id: str) -> Document | None:
         """Returns a delivery that is not done, None when there is none."""
@@ -164,7 +165,7 @@ class Deliveries(TransportListener):
         try:
             await self._send(delivery)
         except DomainError as error:
-            is_passing = error.code in _PASSING or isinstance(error, AuthenticationFailed)
+            is_passing = error.code in PASSING or isinstance(error, AuthenticationFailed)
             # Whether a message without an answer was sent can be found out long before it may be sent again.
             retry_after = None if error.code is Code.UNKNOWN else error.retry_after
             await self._note_failure(delivery, error.reason, is_passing=is_passing, retry_after=retry_after)

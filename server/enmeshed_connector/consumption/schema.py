@@ -6,6 +6,7 @@ from enmeshed_connector.consumption.attributes.documents import ATTRIBUTE_COLLEC
 from enmeshed_connector.consumption.deliveries import DELIVERY_SCHEMA
 from enmeshed_connector.consumption.drafts import DRAFT_COLLECTION, DRAFT_SCHEMA
 from enmeshed_connector.consumption.identity_metadata import METADATA_COLLECTION, METADATA_SCHEMA
+from enmeshed_connector.consumption.notifications.documents import NOTIFICATION_COLLECTION, NOTIFICATION_SCHEMA
 from enmeshed_connector.consumption.requests.documents import REQUEST_COLLECTION, REQUEST_SCHEMA
 from enmeshed_connector.consumption.requests.processors.transfer_file_ownership import OWNERSHIP_CLAIM_SCHEMA
 from enmeshed_connector.consumption.settings import SETTING_SCHEMA
@@ -15,6 +16,7 @@ from enmeshed_connector.transport.objects import SynchronizedCollection
 CONSUMPTION_SCHEMA: tuple[CollectionSpec, ...] = (
     *ATTRIBUTE_SCHEMA,
     REQUEST_SCHEMA,
+    NOTIFICATION_SCHEMA,
     DELIVERY_SCHEMA,
     SETTING_SCHEMA,
     DRAFT_SCHEMA,
@@ -26,6 +28,7 @@ CONSUMPTION_SCHEMA: tuple[CollectionSpec, ...] = (
 CONSUMPTION_COLLECTIONS: tuple[SynchronizedCollection, ...] = (
     *ATTRIBUTE_COLLECTIONS,
     REQUEST_COLLECTION,
+    NOTIFICATION_COLLECTION,
     DRAFT_COLLECTION,
     METADATA_COLLECTION,
 )

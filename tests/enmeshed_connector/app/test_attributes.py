@@ -262,23 +262,6 @@ async def test_defaults_are_kept_where_they_are_switched_on(tmp_path: Path) -> N
         assert await names(alice, filter={"isDefault": False}) == ["Ada"]
 
 
-async def test_what_is_not_served_yet_says_so_and_changes_nothing(running: RunningConnector, alice: Client) -> None:
-    created = await create(alice, "Ada")
-    bob = running.accounts["bob"]
-    calls: list[tuple[str, dict[str, Any]]] = [
-        ("NotifyPeerAboutSuccession", {"attributeId": created.id, "peer": bob}),
-        ("ShareAttribute", {"attributeId": created.id, "peer": bob}),
-        ("CreateAndShareRelationshipAttribute", {"peer": bob, "attribute": {"key": "k"}}),
-        (
-            "SucceedAttribute",
-            {"predecessorId": created.id, "relationshipValue": {"proprietaryString": {"title": "t", "value": "v"}}},
-        ),
-    ]
-    for method, members in calls:
-        assert (await failure(alice, method, **members)).code is grpc.StatusCode.UNIMPLEMENTED
-    assert await names(alice) == ["Ada"]
-
-
 async def test_forwarding_details_of_unknown_attributes_are_not_found(alice: Client) -> None:
     created = await create(alice, "Ada")
     assert not (await call(alice, "ListForwardingDetails", id=created.id)).details

@@ -12,8 +12,9 @@ from enmeshed.connector.v1 import attributes_service_pb2 as pb
 from enmeshed_connector.api.conversion.attribute_filters import attribute_filter, forwarding_filter
 from enmeshed_connector.api.conversion.attributes import attribute, forwarding_details, tag_definitions
 from enmeshed_connector.api.conversion.filters import order
+from enmeshed_connector.api.conversion.requests import request as request_message
+from enmeshed_connector.api.conversion.values import time_of
 from enmeshed_connector.api.servicers.common import Servicer, intent_of
-from enmeshed_connector.api.servicers.not_offered import NotOffered
 from enmeshed_connector.consumption.attributes.errors import (
     AttributeDuplicate,
     ForbiddenCharacters,
@@ -21,7 +22,9 @@ from enmeshed_connector.consumption.attributes.errors import (
     TagsInvalid,
 )
 from enmeshed_connector.content.errors import ContentInvalid
+from enmeshed_connector.content.plain_json import struct_to_json
 from enmeshed_connector.core.canonical_json import JsonObject
+from enmeshed_connector.runtime.use_cases.attribute_sharing import AttributeSharingUseCases, RequestTexts
 from enmeshed_connector.runtime.use_cases.attributes import AttributeUseCases
 from enmeshed_connector.runtime.use_cases.common import Entry
 from enmeshed_connector.runtime.views import View
@@ -31,9 +34,6 @@ from enmeshed_connector.transport.errors import RecordMissing
 Context = grpc.aio.ServicerContext[Any, Any]
 
 NAME: Final = "enmeshed.connector.v1.Attributes"
-
-_NO_REQUESTS: Final = "This server does not send requests yet."
-_NO_NOTIFICATIONS: Final = "This server does not send notifications yet."
 
 
 class AttributesServicer(Servicer, attributes_service_pb2_grpc.AttributesServicer):
@@ -59,9 +59,16 @@ class AttributesServicer(Servicer, attributes_service_pb2_grpc.AttributesService
     async def SucceedAttribute(
         self, request: pb.SucceedAttributeRequest, context: Context
     ) -> pb.SucceedAttributeResponse:
-        """Makes a new version of an own identity attribute; those of relationships are not served yet."""
+        """Makes a new version of an own attribute; of one of a relationship the peer is told."""
         if request.WhichOneof("successor") != "identity":
-            raise NotOffered(_NO_NOTIFICATIONS)
+            told = await self._sharing.succeed_relationship(
+                request.predecessor_id, self._json(request.relationship_value), intent_of(request)
+            )
+            return pb.SucceedAttributeResponse(
+                predecessor=self._attribute(told.predecessor),
+                successor=self._attribute(told.successor),
+                notification_id=told.notification_id,
+            )
         predecessor, successor = await self._attributes.succeed_identity(
             request.predecessor_id,
             self._json(request.identity.value),
@@ -75,8 +82,13 @@ class AttributesServicer(Servicer, attributes_service_pb2_grpc.AttributesService
     async def NotifyPeerAboutSuccession(
         self, request: pb.NotifyPeerAboutSuccessionRequest, context: Context
     ) -> pb.NotifyPeerAboutSuccessionResponse:
-        """Is not served yet."""
-        raise NotOffered(_NO_NOTIFICATIONS)
+        """Tells a peer of the newest version of an own identity attribute."""
+        told = await self._sharing.notify_peer(request.attribute_id, request.peer, intent_of(request))
+        return pb.NotifyPeerAboutSuccessionResponse(
+            predecessor=self._attribute(told.predecessor),
+            successor=self._attribute(told.successor),
+            notification_id=told.notification_id,
+        )
 
     async def GetAttribute(self, request: pb.GetAttributeRequest, context: Context) -> pb.GetAttributeResponse:
         """Returns an attribute."""
@@ -135,7 +147,7 @@ class AttributesServicer(Servicer, attributes_service_pb2_grpc.AttributesService
         return pb.ListForwardingDetailsResponse(details=page.items, next_page_token=page.next_page_token)
 
     async def DeleteAttribute(self, request: pb.DeleteAttributeRequest, context: Context) -> pb.DeleteAttributeResponse:
-        """Deletes an attribute that nobody else holds; others are not served yet."""
+        """Deletes an attribute, and tells those who hold it."""
         return pb.DeleteAttributeResponse(
             notification_ids=await self._attributes.delete(request.id, intent_of(request))
         )
@@ -192,14 +204,20 @@ class AttributesServicer(Servicer, attributes_service_pb2_grpc.AttributesService
         return response
 
     async def ShareAttribute(self, request: pb.ShareAttributeRequest, context: Context) -> pb.ShareAttributeResponse:
-        """Is not served yet."""
-        raise NotOffered(_NO_REQUESTS)
+        """Asks a peer to take an own identity attribute."""
+        view = await self._sharing.share(
+            request.attribute_id, request.peer, _texts(request.request), intent_of(request)
+        )
+        return pb.ShareAttributeResponse(request=request_message(self.converter(), view))
 
     async def CreateAndShareRelationshipAttribute(
         self, request: pb.CreateAndShareRelationshipAttributeRequest, context: Context
     ) -> pb.CreateAndShareRelationshipAttributeResponse:
-        """Is not served yet."""
-        raise NotOffered(_NO_REQUESTS)
+        """Asks a peer to keep a new attribute of their relationship."""
+        view = await self._sharing.create_and_share(
+            self._json(request.attribute), request.peer, _texts(request.request), intent_of(request)
+        )
+        return pb.CreateAndShareRelationshipAttributeResponse(request=request_message(self.converter(), view))
 
     async def ChangeDefaultAttribute(
         self, request: pb.ChangeDefaultAttributeRequest, context: Context
@@ -219,8 +237,28 @@ class AttributesServicer(Servicer, attributes_service_pb2_grpc.AttributesService
     def _attributes(self) -> AttributeUseCases:
         return self.use_cases().attributes
 
+    @property
+    def _sharing(self) -> AttributeSharingUseCases:
+        return self.use_cases().attribute_sharing
+
     def _attribute(self, view: View) -> attribute_pb2.LocalAttribute:
         return attribute(self.converter(), view)
 
     def _json(self, message: Message) -> JsonObject:
         return self._codec.to_json(message)
+
+
+def _texts(texts: pb.RequestTexts) -> RequestTexts:
+    """Returns what a request says besides its item.
+
+    Raises:
+        InvalidArgument: The expiry is outside of the years 1 to 9999.
+    """
+    return RequestTexts(
+        title=texts.title if texts.HasField("title") else None,
+        description=texts.description if texts.HasField("description") else None,
+        metadata=struct_to_json(texts.metadata) if texts.HasField("metadata") else None,
+        expires_at=time_of(texts, "expire_time"),
+        item_description=texts.item_description if texts.HasField("item_description") else None,
+        must_be_accepted=texts.must_be_accepted if texts.HasField("must_be_accepted") else True,
+    )

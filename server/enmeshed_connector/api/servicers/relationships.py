@@ -8,10 +8,10 @@ import grpc
 
 from enmeshed.connector.v1 import relationship_pb2, relationships_service_pb2_grpc
 from enmeshed.connector.v1 import relationships_service_pb2 as pb
+from enmeshed_connector.api.conversion.attributes import attribute
 from enmeshed_connector.api.conversion.filters import order, relationship_filter
 from enmeshed_connector.api.conversion.values import content_object
 from enmeshed_connector.api.servicers.common import Servicer, intent_of
-from enmeshed_connector.api.servicers.not_offered import NotOffered
 from enmeshed_connector.content.errors import ContentInvalid, ContentTypeNotAllowed
 from enmeshed_connector.transport.errors import RelationshipError
 from enmeshed_connector.transport.objects import CREATED_AT
@@ -136,8 +136,21 @@ class RelationshipsServicer(Servicer, relationships_service_pb2_grpc.Relationshi
     async def ListRelationshipAttributes(
         self, request: pb.ListRelationshipAttributesRequest, context: Context
     ) -> pb.ListRelationshipAttributesResponse:
-        """Is not served yet."""
-        raise NotOffered("This server does not offer attributes.")
+        """Returns a page of the attributes that were exchanged in a relationship."""
+        use_cases, converter = self.use_cases(), self.converter()
+        relationship = await use_cases.relationships.get(request.id)
+        page = await self.page(
+            request,
+            use_cases.attributes.list,
+            lambda view: attribute(converter, view),
+            where=await use_cases.attributes.exchanged_condition(
+                relationship["peer"],
+                hides_technical=request.hide_technical,
+                only_latest_versions=request.only_latest_versions,
+            ),
+            sort=order("", newest_first=False),
+        )
+        return pb.ListRelationshipAttributesResponse(attributes=page.items, next_page_token=page.next_page_token)
 
     async def _take(self, step: Step, request: Any) -> relationship_pb2.Relationship:
         view = await self.use_cases().relationships.take(step, request.id, intent_of(request))

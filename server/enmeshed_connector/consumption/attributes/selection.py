@@ -34,6 +34,29 @@ async def shared_with(reader: Reader, peer: str, *, only_newest: bool) -> Filter
         only_newest: Without versions of which the peer got a newer one; of attributes of the relationship with the
             peer, without versions that have a newer one.
     """
+    forwarded = await _forwarded_to(reader, peer, only_newest=only_newest)
+    of_relationship = all_of(where("@type").eq(Kind.OWN_RELATIONSHIP.value), where("peer").eq(peer))
+    if only_newest:
+        of_relationship = all_of(of_relationship, NEWEST)
+    given = all_of(where("@type").is_in([kind.value for kind in OWN]), where("id").is_in(forwarded))
+    return any_of(given, of_relationship)
+
+
+async def exchanged_with(reader: Reader, peer: str, *, only_newest: bool) -> Filter:
+    """Returns the condition that attributes were given to a peer, who did not delete them, or came through the peer.
+
+    Args:
+        reader: Where is read from.
+        peer: The peer.
+        only_newest: Of given ones, without versions of which the peer got a newer one; of the others, without versions
+            that have a newer one.
+    """
+    given = where("id").is_in(await _forwarded_to(reader, peer, only_newest=only_newest))
+    through_peer = where("peer").eq(peer)
+    return any_of(given, all_of(through_peer, NEWEST) if only_newest else through_peer)
+
+
+async def _forwarded_to(reader: Reader, peer: str, *, only_newest: bool) -> list[str]:
     details = await reader.find(FORWARDING_DETAILS, all_of(where("peer").eq(peer), NOT_DELETED_BY_RECIPIENT))
     forwarded = {one["attributeId"] for one in details}
     if only_newest:
@@ -41,8 +64,4 @@ async def shared_with(reader: Reader, peer: str, *, only_newest: bool) -> Filter
         for attribute in succeeded:
             if any([version["id"] in forwarded async for version in successors(reader, attribute)]):
                 forwarded.discard(attribute["id"])
-    of_relationship = all_of(where("@type").eq(Kind.OWN_RELATIONSHIP.value), where("peer").eq(peer))
-    if only_newest:
-        of_relationship = all_of(of_relationship, NEWEST)
-    given = all_of(where("@type").is_in([kind.value for kind in OWN]), where("id").is_in(sorted(forwarded)))
-    return any_of(given, of_relationship)
+    return sorted(forwarded)

@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 from enmeshed_connector.consumption.attributes import repository, selection
 from enmeshed_connector.consumption.attributes.controller import AttributeController
-from enmeshed_connector.consumption.attributes.deletion import DeletionNotice
+from enmeshed_connector.consumption.attributes.deletion import DeletionNotices
 from enmeshed_connector.consumption.attributes.documents import (
     ATTRIBUTE_SCHEMA,
     ATTRIBUTES,
@@ -17,7 +17,6 @@ from enmeshed_connector.consumption.attributes.documents import (
 from enmeshed_connector.consumption.attributes.queries import read_iql
 from enmeshed_connector.content.validation import ContentValidator
 from enmeshed_connector.core.canonical_json import JsonObject
-from enmeshed_connector.core.errors import Code, DomainError
 from enmeshed_connector.runtime.use_cases.changes import change_once
 from enmeshed_connector.runtime.use_cases.common import Entry, Intent, list_page
 from enmeshed_connector.runtime.views import View
@@ -31,19 +30,14 @@ Attributes: TypeAlias = list[View]
 Texts: TypeAlias = list[str]
 
 
-class NotificationsNotOffered(DomainError):
-    """Somebody would have to be told by a notification, which this server does not send yet. Nothing was done."""
-
-    reason, code = "UNIMPLEMENTED", Code.UNIMPLEMENTED
-
-
 class AttributeUseCases:
     """What callers can do with attributes."""
 
-    def __init__(self, context: AccountContext, attributes: AttributeController) -> None:
-        """Takes the account, and its attributes."""
+    def __init__(self, context: AccountContext, attributes: AttributeController, notices: DeletionNotices) -> None:
+        """Takes the account, its attributes, and who tells others of deletions."""
         self._context = context
         self._attributes = attributes
+        self._notices = notices
 
     async def check_can_create(self, value: JsonObject, tags: Texts) -> None:
         """Returns when an own identity attribute could be created; errors as `create`."""
@@ -128,6 +122,11 @@ class AttributeUseCases:
             parts.append(selection.NEWEST)
         return all_of(*parts)
 
+    async def exchanged_condition(self, peer: str, *, hides_technical: bool, only_latest_versions: bool) -> Filter:
+        """Returns the condition of the attributes that were exchanged with a peer; as `condition`."""
+        exchanged = await selection.exchanged_with(self._context.store, peer, only_newest=only_latest_versions)
+        return all_of(selection.NOT_TECHNICAL, exchanged) if hides_technical else exchanged
+
     async def list(self, where: FilterLike, sort: Sequence[SortLike], *, limit: int, after: Keyset | None) -> Entries:
         """Returns the next attributes of a list."""
         documents = await self._context.store.find(ATTRIBUTES, where, sort=sort, limit=limit, after=after)
@@ -193,11 +192,10 @@ class AttributeUseCases:
         Raises:
             RecordMissing: There is no such attribute.
             SharedWhilePending: Somebody with a pending relationship holds it.
-            NotificationsNotOffered: Somebody holds it.
         """
 
         async def change(work: Work) -> JsonObject:
-            ids = await self._attributes.deletions.delete_and_notify(attribute_id, _NobodyTells(), work)
+            ids = await self._attributes.deletions.delete_and_notify(attribute_id, self._notices, work)
             return {"notificationIds": ids}
 
         result = await change_once(self._context, intent, change)
@@ -263,12 +261,3 @@ class AttributeUseCases:
             else public_part(one)
             for one in documents
         ]
-
-
-class _NobodyTells:
-    """Refuses to tell others of deletions, as this server does not send notifications yet."""
-
-    async def send(self, notices: Sequence[DeletionNotice], work: Work) -> Texts:
-        """Refuses; the commit is not made."""
-        peers = ", ".join(notice.peer for notice in notices)
-        raise NotificationsNotOffered(f"This server cannot yet tell {peers} of the deletion.")

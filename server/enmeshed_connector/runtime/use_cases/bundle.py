@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from enmeshed_connector.consumption.account import ConsumptionAccount
+from enmeshed_connector.consumption.notifications.controller import NotifyingDeletions
 from enmeshed_connector.runtime.synchronisation import Synchronisation
 from enmeshed_connector.runtime.use_cases.account import AccountUseCases
+from enmeshed_connector.runtime.use_cases.attribute_sharing import AttributeSharingUseCases
 from enmeshed_connector.runtime.use_cases.attributes import AttributeUseCases
 from enmeshed_connector.runtime.use_cases.backbone_news import BackboneNewsUseCases
 from enmeshed_connector.runtime.use_cases.devices import DeviceUseCases
@@ -16,6 +18,7 @@ from enmeshed_connector.runtime.use_cases.identity_deletion import IdentityDelet
 from enmeshed_connector.runtime.use_cases.identity_metadata import IdentityMetadataUseCases
 from enmeshed_connector.runtime.use_cases.incoming_requests import IncomingRequestUseCases
 from enmeshed_connector.runtime.use_cases.messages import MessageUseCases
+from enmeshed_connector.runtime.use_cases.notifications import NotificationUseCases
 from enmeshed_connector.runtime.use_cases.outgoing_requests import OutgoingRequestUseCases
 from enmeshed_connector.runtime.use_cases.relationships import RelationshipUseCases
 from enmeshed_connector.runtime.use_cases.settings import SettingUseCases
@@ -46,7 +49,13 @@ class UseCases:
         self.devices = DeviceUseCases(transport, self.views, synchronisation)
         self.identity_deletion = IdentityDeletionUseCases(transport, self.views)
         self.backbone_news = BackboneNewsUseCases(transport)
-        self.attributes = AttributeUseCases(transport.context, consumption.attributes)
+        self.attributes = AttributeUseCases(
+            transport.context, consumption.attributes, NotifyingDeletions(consumption.notifications)
+        )
+        self.attribute_sharing = AttributeSharingUseCases(
+            transport, consumption, self.attributes, self.outgoing_requests
+        )
+        self.notifications = NotificationUseCases(transport.context, consumption)
         self.settings = SettingUseCases(transport.context)
         self.drafts = DraftUseCases(transport.context)
         self.identity_metadata = IdentityMetadataUseCases(transport.context)
