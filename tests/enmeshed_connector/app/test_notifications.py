@@ -1,0 +1,451 @@
+"""Attributes that two identities hold, and what they tell each other, through the public interface."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from google.protobuf import json_format
+from google.protobuf.message import Message
+
+from enmeshed.connector.v1 import (
+    account_service_pb2,
+    attribute_pb2,
+    attributes_service_pb2,
+    events_service_pb2,
+    incoming_requests_service_pb2,
+    messages_service_pb2,
+    notification_pb2,
+    notifications_service_pb2,
+    outgoing_requests_service_pb2,
+    relationships_service_pb2,
+    request_pb2,
+)
+from enmeshed_client import Connector as Client
+from enmeshed_client import ConnectorError
+from tests.support.connector import RunningConnector, relate, running_connector
+
+_MODULES = {
+    "Account": account_service_pb2,
+    "Attributes": attributes_service_pb2,
+    "Events": events_service_pb2,
+    "IncomingRequests": incoming_requests_service_pb2,
+    "Messages": messages_service_pb2,
+    "Notifications": notifications_service_pb2,
+    "OutgoingRequests": outgoing_requests_service_pb2,
+    "Relationships": relationships_service_pb2,
+}
+UNKNOWN_ATTRIBUTE = "ATT00000000000000000"
+UNKNOWN_NOTIFICATION = "NOT00000000000000000"
+SUCCESSOR = "ATT00000000000000002"
+
+
+async def call(client: Client, method: str, **members: Any) -> Any:
+    service, _, name = method.partition(".")
+    request: Message = getattr(_MODULES[service], f"{name}Request")()
+    json_format.ParseDict(members, request)
+    return await client.call(getattr(client.service(service), name), request)
+
+
+async def failure(client: Client, method: str, **members: Any) -> ConnectorError:
+    with pytest.raises(ConnectorError) as caught:
+        await call(client, method, **members)
+    return caught.value
+
+
+async def until(read: Callable[[], Any], is_so: Callable[[Any], bool] = bool) -> Any:
+    """Returns what is read once it is so; the Connector brings that about by itself."""
+    async with asyncio.timeout(20):
+        while not is_so(found := await read()):
+            await asyncio.sleep(0.02)
+    return found
+
+
+@pytest.fixture
+async def running(tmp_path: Path) -> AsyncIterator[RunningConnector]:
+    async with running_connector(tmp_path) as connector:
+        yield connector
+
+
+@pytest.fixture
+async def relationship(running: RunningConnector) -> str:
+    """The id of the relationship of Alice and Bob."""
+    return await relate(running)
+
+
+@pytest.fixture
+async def alice(running: RunningConnector) -> AsyncIterator[Client]:
+    async with running.client("alice") as client:
+        yield client
+
+
+@pytest.fixture
+async def bob(running: RunningConnector) -> AsyncIterator[Client]:
+    async with running.client("bob") as client:
+        yield client
+
+
+def named(name: str) -> dict[str, Any]:
+    return {"givenName": {"value": name}}
+
+
+def of_key(key: str = "customer", value: str = "v", **more: Any) -> dict[str, Any]:
+    return {
+        "key": key,
+        "confidentiality": "RELATIONSHIP_ATTRIBUTE_CONFIDENTIALITY_PUBLIC",
+        "isTechnical": False,
+        "value": {"proprietaryString": {"title": "Title", "value": value}},
+        **more,
+    }
+
+
+async def create(client: Client, name: str = "Ada") -> Any:
+    return (await call(client, "Attributes.CreateAttribute", value=named(name))).attribute
+
+
+async def succeed(client: Client, attribute_id: str, name: str) -> Any:
+    made = await call(
+        client, "Attributes.SucceedAttribute", predecessorId=attribute_id, identity={"value": named(name)}
+    )
+    return made.successor
+
+
+async def get(client: Client, attribute_id: str) -> Any:
+    return (await call(client, "Attributes.GetAttribute", id=attribute_id)).attribute
+
+
+async def names(client: Client, **members: Any) -> list[str]:
+    listed = await call(client, "Attributes.ListAttributes", **members)
+    return [one.content.identity_attribute.value.given_name.value for one in listed.attributes]
+
+
+async def accept_next(client: Client) -> Any:
+    """Accepts the one open request, and returns it."""
+
+    async def open_ones() -> Any:
+        await call(client, "Account.Sync")
+        statuses = ["LOCAL_REQUEST_STATUS_DECISION_REQUIRED", "LOCAL_REQUEST_STATUS_MANUAL_DECISION_REQUIRED"]
+        return (await call(client, "IncomingRequests.ListIncomingRequests", filter={"statuses": statuses})).requests
+
+    (request,) = await until(open_ones)
+    accepted = await call(client, "IncomingRequests.AcceptIncomingRequest", id=request.id, items=[{"accept": {}}])
+    return accepted.request
+
+
+async def completed(client: Client, request_id: str) -> Any:
+    async def read() -> Any:
+        await call(client, "Account.Sync")
+        return (await call(client, "OutgoingRequests.GetOutgoingRequest", id=request_id)).request
+
+    done = request_pb2.LOCAL_REQUEST_STATUS_COMPLETED
+    return await until(read, lambda request: request.status == done)
+
+
+async def share(running: RunningConnector, giver: Client, taker: Client, attribute_id: str, peer: str) -> Any:
+    """Has an own identity attribute offered and taken; returns the request."""
+    asked = await call(giver, "Attributes.ShareAttribute", attributeId=attribute_id, peer=running.accounts[peer])
+    await accept_next(taker)
+    return await completed(giver, asked.request.id)
+
+
+async def bring(running: RunningConnector, giver: Client, taker: Client, **more: Any) -> Any:
+    """Brings an attribute of their relationship to the peer; returns it as the giver has it."""
+    asked = await call(
+        giver,
+        "Attributes.CreateAndShareRelationshipAttribute",
+        peer=running.accounts["bob"],
+        attribute=of_key(**more),
+    )
+    await accept_next(taker)
+    await completed(giver, asked.request.id)
+    (made,) = (
+        await call(giver, "Attributes.ListAttributes", filter={"sourceReference": {"anyOf": [asked.request.id]}})
+    ).attributes
+    return made
+
+
+async def received(client: Client, count: int = 1) -> list[Any]:
+    """Returns the received notifications, the oldest first, once there are so many."""
+
+    async def read() -> Any:
+        await call(client, "Account.Sync")
+        listed = await call(client, "Notifications.ListNotifications", filter={"isOwn": False}, orderBy="create_time")
+        return list(listed.notifications)
+
+    found: list[Any] = await until(read, lambda found: len(found) >= count)
+    return found
+
+
+async def event_types(client: Client) -> list[str]:
+    listed = await call(client, "Events.ListEvents", types=["consumption.*", "connector.*"])
+    return [event.type.partition(".")[2] for event in listed.events]
+
+
+async def tell(client: Client, peer: str, *items: dict[str, Any], identifier: str) -> None:
+    """Sends a notification as a message, whatever it says."""
+    content = {"notification": {"id": identifier, "items": list(items)}}
+    await call(client, "Messages.SendMessage", recipients=[peer], content=content)
+
+
+@pytest.mark.usefixtures("relationship")
+async def test_an_attribute_is_shared_succeeded_and_the_new_version_told(
+    running: RunningConnector, alice: Client, bob: Client
+) -> None:
+    bob_address, alice_address = running.accounts["bob"], running.accounts["alice"]
+    first = await create(alice)
+    await share(running, alice, bob, first.id, "bob")
+    held = await get(bob, first.id)
+    assert held.peer == alice_address
+    assert (await get(alice, first.id)).number_of_forwards == 1
+
+    second = await succeed(alice, first.id, "Augusta")
+    assert await names(alice, sharedWithPeer=bob_address) == ["Ada"]
+    key = alice.idempotency_key()
+    told = await call(
+        alice, "Attributes.NotifyPeerAboutSuccession", attributeId=second.id, peer=bob_address, idempotencyKey=key
+    )
+    assert (told.predecessor.id, told.successor.id) == (first.id, second.id)
+    assert told.notification_id.startswith("NOT")
+    (notification,) = await received(bob)
+    assert notification.id == told.notification_id
+    assert notification.status == notification_pb2.LOCAL_NOTIFICATION_STATUS_COMPLETED
+    assert notification.peer == alice_address
+    assert notification.received_by_device.startswith("DVC")
+    assert (await get(bob, second.id)).succeeds == first.id
+    assert await names(bob, ofPeer=alice_address) == ["Ada", "Augusta"]
+    assert await names(bob, ofPeer=alice_address, onlyLatestVersions=True) == ["Augusta"]
+    assert await names(alice, sharedWithPeer=bob_address, onlyLatestVersions=True) == ["Augusta"]
+    (details,) = (await call(alice, "Attributes.ListForwardingDetails", id=second.id)).details
+    assert (details.peer, details.source_reference) == (bob_address, told.notification_id)
+    again = await call(
+        alice, "Attributes.NotifyPeerAboutSuccession", attributeId=second.id, peer=bob_address, idempotencyKey=key
+    )
+    assert again == told
+
+    refused = await failure(alice, "Attributes.NotifyPeerAboutSuccession", attributeId=second.id, peer=bob_address)
+    assert (refused.reason, refused.facts["code"]) == (
+        "ATTRIBUTE_ALREADY_SHARED",
+        "error.runtime.attributes.ownIdentityAttributeHasAlreadyBeenSharedWithPeer",
+    )
+    refused = await failure(alice, "Attributes.NotifyPeerAboutSuccession", attributeId=first.id, peer=bob_address)
+    assert refused.facts["code"] == (
+        "error.runtime.attributes.successorOfOwnIdentityAttributeHasAlreadyBeenSharedWithPeer"
+    )
+
+
+async def test_own_notifications_are_shown_and_found_from_the_start(
+    running: RunningConnector, relationship: str, alice: Client, bob: Client
+) -> None:
+    own = await bring(running, alice, bob)
+    made = await call(
+        alice,
+        "Attributes.SucceedAttribute",
+        predecessorId=own.id,
+        relationshipValue={"proprietaryString": {"title": "Title", "value": "new"}},
+    )
+    assert made.successor.succeeds == own.id
+    assert made.successor.source_reference == made.notification_id
+    shown = (await call(alice, "Notifications.GetNotification", id=made.notification_id)).notification
+    assert (shown.is_own, shown.peer) == (True, running.accounts["bob"])
+
+    async def sent() -> Any:
+        statuses = ["LOCAL_NOTIFICATION_STATUS_SENT"]
+        return (await call(alice, "Notifications.ListNotifications", filter={"statuses": statuses})).notifications
+
+    (found,) = await until(sent)
+    assert found.id == made.notification_id
+    (received_one,) = await received(bob)
+    assert (received_one.message_id, received_one.content) == (found.message_id, found.content)
+    value = (await get(bob, made.successor.id)).content.relationship_attribute.value
+    assert value.proprietary_string.value == "new"
+    assert "attributeSucceeded" in await event_types(bob)
+    assert "notificationStatusChanged" in await event_types(bob)
+    listed = (
+        await call(bob, "Relationships.ListRelationshipAttributes", id=relationship, onlyLatestVersions=True)
+    ).attributes
+    assert [one.id for one in listed] == [made.successor.id]
+    basic = await call(bob, "Notifications.ListNotifications", view="VIEW_BASIC")
+    assert not basic.notifications[0].HasField("content")
+
+
+async def test_a_deletion_reaches_everybody_who_holds_a_version(
+    running: RunningConnector, relationship: str, alice: Client, bob: Client
+) -> None:
+    first = await create(alice)
+    await share(running, alice, bob, first.id, "bob")
+    second = await succeed(alice, first.id, "Augusta")
+    key = alice.idempotency_key()
+    deleted = await call(alice, "Attributes.DeleteAttribute", id=second.id, idempotencyKey=key)
+    assert len(deleted.notification_ids) == 1
+    assert await call(alice, "Attributes.DeleteAttribute", id=second.id, idempotencyKey=key) == deleted
+    (notification,) = await received(bob)
+    assert [notification.id] == list(deleted.notification_ids)
+    # Bob never heard of the second version.
+    assert (
+        await get(bob, first.id)
+    ).deletion_info.deletion_status == attribute_pb2.ATTRIBUTE_DELETION_STATUS_DELETED_BY_EMITTER
+    assert "ownAttributeDeletedByOwner" in await event_types(bob)
+    assert await names(alice) == []
+
+
+async def test_an_owner_learns_that_the_peer_has_deleted_what_it_was_given(
+    running: RunningConnector, relationship: str, alice: Client, bob: Client
+) -> None:
+    given = await create(alice)
+    await share(running, alice, bob, given.id, "bob")
+    of_relationship = await bring(running, alice, bob)
+    for attribute in (given, of_relationship):
+        assert len((await call(bob, "Attributes.DeleteAttribute", id=attribute.id)).notification_ids) == 1
+    await received(alice, 2)
+    (details,) = (await call(alice, "Attributes.ListForwardingDetails", id=given.id)).details
+    assert details.deletion_info.deletion_status == attribute_pb2.ATTRIBUTE_DELETION_STATUS_DELETED_BY_RECIPIENT
+    assert (
+        await get(alice, of_relationship.id)
+    ).deletion_info.deletion_status == attribute_pb2.ATTRIBUTE_DELETION_STATUS_DELETED_BY_RECIPIENT
+    assert {"forwardedAttributeDeletedByPeer", "peerRelationshipAttributeDeletedByPeer"} <= set(
+        await event_types(alice)
+    )
+    refused = await failure(
+        alice,
+        "Attributes.SucceedAttribute",
+        predecessorId=of_relationship.id,
+        relationshipValue={"proprietaryString": {"title": "Title", "value": "new"}},
+    )
+    assert refused.reason == "ATTRIBUTE_DELETED_BY_PEER"
+    second = await succeed(alice, given.id, "Augusta")
+    refused = await failure(
+        alice, "Attributes.NotifyPeerAboutSuccession", attributeId=second.id, peer=running.accounts["bob"]
+    )
+    assert (refused.reason, refused.facts["code"]) == (
+        "ATTRIBUTE_DELETED_BY_PEER",
+        "error.runtime.attributes.peerHasNoPreviousVersionOfAttribute",
+    )
+
+
+@pytest.mark.usefixtures("relationship")
+async def test_hostile_notifications_are_shown_and_stop_nothing(
+    running: RunningConnector, alice: Client, bob: Client
+) -> None:
+    alice_address, bob_address = running.accounts["alice"], running.accounts["bob"]
+    own = await create(bob, "Bob")
+    succession = {
+        "predecessorId": own.id,
+        "successorId": SUCCESSOR,
+        "successorContent": {"identity": {"owner": alice_address, "value": named("Eve")}},
+    }
+    hostile: list[dict[str, Any]] = [
+        {"peerAttributeSucceeded": succession},
+        {"peerAttributeSucceeded": succession | {"predecessorId": UNKNOWN_ATTRIBUTE}},
+        {"ownAttributeDeletedByOwner": {"attributeId": own.id}},
+        {"peerRelationshipAttributeDeletedByPeer": {"attributeId": own.id}},
+        {"forwardedAttributeDeletedByPeer": {"attributeId": own.id}},
+    ]
+    for number, item in enumerate(hostile):
+        await tell(alice, bob_address, item, identifier=f"NOT0000000000000000{number}")
+    failed = await received(bob, len(hostile))
+
+    assert {one.status for one in failed} == {notification_pb2.LOCAL_NOTIFICATION_STATUS_ERROR}
+    assert await get(bob, own.id) == own
+    assert await names(bob) == ["Bob"]
+    refused = await failure(bob, "Notifications.RetryNotification", id=failed[0].id)
+    assert (refused.code, refused.facts["code"]) == (
+        grpc.StatusCode.FAILED_PRECONDITION,
+        "error.consumption.attributes.wrongTypeOfAttribute",
+    )
+    await tell(
+        alice,
+        bob_address,
+        {"ownAttributeDeletedByOwner": {"attributeId": UNKNOWN_ATTRIBUTE}},
+        identifier="NOT00000000000000009",
+    )
+    last = (await received(bob, len(hostile) + 1))[-1]
+    assert last.status == notification_pb2.LOCAL_NOTIFICATION_STATUS_COMPLETED
+
+
+async def test_what_failed_is_done_once_its_cause_is_gone(
+    running: RunningConnector, relationship: str, alice: Client, bob: Client
+) -> None:
+    """The notification overtakes the attribute that it is about."""
+    first = await create(alice)
+    content = {"identity": {"owner": running.accounts["alice"], "value": named("Augusta")}}
+    item = {"predecessorId": first.id, "successorId": SUCCESSOR, "successorContent": content}
+    await tell(alice, running.accounts["bob"], {"peerAttributeSucceeded": item}, identifier="NOT00000000000000001")
+    (failed,) = await received(bob)
+    assert failed.status == notification_pb2.LOCAL_NOTIFICATION_STATUS_ERROR
+    assert (await failure(bob, "Notifications.RetryNotification", id=failed.id)).reason == "NOT_FOUND"
+    await share(running, alice, bob, first.id, "bob")
+
+    done = (await call(bob, "Notifications.RetryNotification", id=failed.id)).notification
+    assert done.status == notification_pb2.LOCAL_NOTIFICATION_STATUS_COMPLETED
+    assert (await get(bob, SUCCESSOR)).succeeds == first.id
+    assert (await failure(bob, "Notifications.RetryNotification", id=failed.id)).reason == "NOTIFICATION_NOT_FAILED"
+    for method in ("GetNotification", "RetryNotification"):
+        assert (await failure(bob, f"Notifications.{method}", id=UNKNOWN_NOTIFICATION)).reason == "NOT_FOUND"
+
+
+async def test_what_cannot_be_told_is_refused(running: RunningConnector, alice: Client) -> None:
+    bob_address = running.accounts["bob"]
+    own = await create(alice)
+    refused = await failure(alice, "Attributes.NotifyPeerAboutSuccession", attributeId=own.id, peer=bob_address)
+    assert refused.reason == "PEER_HAS_NO_PREVIOUS_VERSION"
+    refused = await failure(
+        alice, "Attributes.NotifyPeerAboutSuccession", attributeId=UNKNOWN_ATTRIBUTE, peer=bob_address
+    )
+    assert refused.reason == "NOT_FOUND"
+    refused = await failure(
+        alice,
+        "Attributes.SucceedAttribute",
+        predecessorId=own.id,
+        relationshipValue={"proprietaryString": {"title": "Title", "value": "new"}},
+    )
+    assert (refused.reason, refused.facts["code"]) == (
+        "WRONG_ATTRIBUTE_TYPE",
+        "error.runtime.attributes.isNotOwnRelationshipAttribute",
+    )
+    refused = await failure(alice, "Attributes.ShareAttribute", attributeId=own.id, peer=bob_address)
+    assert refused.code is grpc.StatusCode.FAILED_PRECONDITION
+    refused = await failure(
+        alice, "Attributes.CreateAndShareRelationshipAttribute", peer=bob_address, attribute=of_key(owner=bob_address)
+    )
+    assert (refused.reason, refused.violations[0].field) == ("INVALID_ARGUMENT", "attribute.owner")
+    refused = await failure(alice, "Relationships.ListRelationshipAttributes", id="REL00000000000000000")
+    assert refused.reason == "NOT_FOUND"
+
+
+@pytest.mark.usefixtures("relationship")
+async def test_what_a_request_says_besides_its_item_arrives(
+    running: RunningConnector, alice: Client, bob: Client
+) -> None:
+    own = await create(alice)
+    key = alice.idempotency_key()
+    texts = {
+        "title": "A name",
+        "description": "Take it",
+        "metadata": {"case": 7},
+        "expireTime": "2099-01-01T00:00:00Z",
+        "itemDescription": "Mine",
+        "mustBeAccepted": False,
+    }
+    members = {"attributeId": own.id, "peer": running.accounts["bob"], "request": texts, "idempotencyKey": key}
+    asked = await call(alice, "Attributes.ShareAttribute", **members)
+    assert await call(alice, "Attributes.ShareAttribute", **members) == asked
+    content = json_format.MessageToDict(asked.request.content)["request"]
+    item = content.pop("items")[0]["shareAttribute"]
+    assert (item["description"], item.get("mustBeAccepted", False), item["attributeId"]) == ("Mine", False, own.id)
+    assert {name: content[name] for name in ("title", "description", "metadata", "expiresAt")} == {
+        "title": "A name",
+        "description": "Take it",
+        "metadata": {"case": 7.0},
+        "expiresAt": "2099-01-01T00:00:00Z",
+    }
+
+    async def incoming() -> Any:
+        await call(bob, "Account.Sync")
+        return (await call(bob, "IncomingRequests.ListIncomingRequests")).requests
+
+    (request,) = await until(incoming)
+    assert request.content == asked.request.content
