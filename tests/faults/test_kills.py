@@ -86,7 +86,7 @@ async def on_database(database: str, backbone: BackboneServer, folder: Path) -> 
 DATABASES = ["sqlite", "mongodb"]
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("database", DATABASES)
 async def test_twenty_kills_lose_nothing_and_repeat_nothing(
     backbone: BackboneServer, tmp_path: Path, database: str
