@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from enmeshed_connector.consumption.attributes.controller import AttributeController, AttributeSettings
 from enmeshed_connector.consumption.deliveries import Deliveries
-from enmeshed_connector.consumption.notifications.controller import NotificationController
+from enmeshed_connector.consumption.notifications.controller import DELIVERY_PREFIX, NotificationController
 from enmeshed_connector.consumption.notifications.listener import NotificationListener
 from enmeshed_connector.consumption.requests.expiry import RequestExpiry
 from enmeshed_connector.consumption.requests.incoming import RESPONSES, IncomingRequests
@@ -44,6 +44,7 @@ class ConsumptionAccount:
         self.request_expiry = RequestExpiry(transport.context)
         transport.listeners.register(RequestListener(transport.context, self.incoming_requests, self.outgoing_requests))
         self.notifications = NotificationController(transport.context, self.attributes, self.deliveries)
+        self.deliveries.when_given_up(DELIVERY_PREFIX, self.notifications.given_up)
         transport.listeners.register(NotificationListener(transport.context, self.notifications))
         self.tasks: tuple[Callable[[], Awaitable[None]], ...] = (self.request_expiry.run, self.deliveries.run)
         """What the worker of the account runs; each goes on until it is cancelled."""

@@ -107,6 +107,15 @@ class Deliveries(TransportListener):
         """Removes a delivery, in the commit that stores what was sent."""
         work.delete_silently(DELIVERIES, id)
 
+    async def revive(self, id: str, work: Work) -> bool:
+        """Has a delivery that was given up tried again at once; returns False when there is none such."""
+        delivery = await work.get(DELIVERIES, id)
+        if delivery is None or "nextAttemptAt" in delivery:
+            return False
+        rest = {name: value for name, value in delivery.items() if name not in ("_rev", "refusals")}
+        work.store_silently(DELIVERIES, {**rest, "nextAttemptAt": work.now})
+        return True
+
     async def relationship_decomposed(self, relationship: Document, work: Work) -> None:
         """Removes what is not sent to a peer that nothing can be sent to any more."""
         for delivery in await work.find(DELIVERIES, where("peer").eq(relationship["peer"]["address"])):

@@ -16,6 +16,7 @@ from enmeshed_connector.consumption.notifications.documents import (
     NOTIFICATIONS,
     NotificationStatus,
     notification_document,
+    unsent_document,
 )
 from enmeshed_connector.consumption.notifications.errors import NotificationNotFailed
 from enmeshed_connector.consumption.notifications.items import NotificationItems
@@ -115,13 +116,18 @@ class NotificationController:
         await self._move(notification, NotificationStatus.ERROR, work)
 
     async def retry(self, notification_id: str, work: Work) -> None:
-        """Does once more what a notification says that could not be done.
+        """Does once more what a notification says that could not be done, or has an own one sent that was given up.
 
         Raises:
             RecordMissing: There is no such notification.
-            NotificationNotFailed: It is an own one, another device received it, or it has not failed.
+            NotificationNotFailed: It is sent, another device received it, or it has not failed.
             DomainError: It cannot be done now, either; nothing was done.
         """
+        delivery_id = f"{DELIVERY_PREFIX}{notification_id}"
+        if await self._deliveries.revive(delivery_id, work):
+            # Wakes the one who sends, too.
+            events.publish_status(work, await self.get(work, notification_id))
+            return
         notification = await self.get(work, notification_id)
         is_own_task = notification.get("receivedByDevice") == self._context.device.id
         is_undone = notification["status"] in (NotificationStatus.OPEN, NotificationStatus.ERROR)
@@ -133,11 +139,22 @@ class NotificationController:
         await self._process(notification, work)
 
     async def get(self, reader: Reader, notification_id: str) -> Document:
-        """Returns a notification, or raises `RecordMissing`."""
+        """Returns a notification, or raises `RecordMissing`.
+
+        An own one that is not sent yet is Open, without a message; one that was given up is in Error.
+        """
+        # Looked for first: one that is sent between the two readings is found as what it is then.
+        delivery = await self._deliveries.get(reader, f"{DELIVERY_PREFIX}{notification_id}")
         notification = await reader.get(NOTIFICATIONS, notification_id)
-        if notification is None:
+        if notification is not None:
+            return notification
+        if delivery is None:
             raise RecordMissing("notification", notification_id)
-        return notification
+        return unsent_document(delivery)
+
+    async def given_up(self, delivery: Document, work: Work) -> None:
+        """Tells that an own notification does not reach its peer, in the commit that gives its delivery up."""
+        events.publish_status(work, unsent_document(delivery))
 
     async def forget_peer(self, peer: str, work: Work) -> None:
         """Removes all notifications to and from a peer."""

@@ -36,6 +36,13 @@ NOTIFICATION_SCHEMA: Final = CollectionSpec(
 )
 
 
+def unsent_document(delivery: Document) -> Document:
+    """Returns what is shown of an own notification that no message carries yet; it is not stored so."""
+    status = NotificationStatus.OPEN if "nextAttemptAt" in delivery else NotificationStatus.ERROR
+    message = {"createdAt": delivery["createdAt"], "id": "", "isOwn": True}
+    return notification_document(message, delivery["content"], peer=delivery["peer"], status=status, received_by=None)
+
+
 def notification_document(
     message: Document, content: JsonObject, *, peer: str, status: NotificationStatus, received_by: str | None
 ) -> Document:

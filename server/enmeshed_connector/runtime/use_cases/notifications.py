@@ -5,19 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from enmeshed_connector.consumption.account import ConsumptionAccount
-from enmeshed_connector.consumption.notifications.controller import DELIVERY_PREFIX
-from enmeshed_connector.consumption.notifications.documents import (
-    NOTIFICATION_SCHEMA,
-    NOTIFICATIONS,
-    NotificationStatus,
-)
+from enmeshed_connector.consumption.notifications.documents import NOTIFICATION_SCHEMA, NOTIFICATIONS
 from enmeshed_connector.core.canonical_json import JsonObject
 from enmeshed_connector.runtime.use_cases.changes import change_once
 from enmeshed_connector.runtime.use_cases.common import Entry, Intent, list_page
 from enmeshed_connector.runtime.views import View
 from enmeshed_connector.storage import FilterLike, Keyset, SortLike
 from enmeshed_connector.transport.context import AccountContext
-from enmeshed_connector.transport.objects import Document, public_part
+from enmeshed_connector.transport.objects import public_part
 from enmeshed_connector.transport.work import Work
 
 
@@ -28,17 +23,9 @@ class NotificationUseCases:
         """Takes the account, and what content means for it."""
         self._context = context
         self._notifications = consumption.notifications
-        self._deliveries = consumption.deliveries
 
     async def get(self, notification_id: str) -> View:
-        """Returns a notification, or raises `RecordMissing`.
-
-        An own one that is not sent yet is Open, without a message; one that cannot be sent is in Error.
-        """
-        # Looked for first: what is sent between the two is found as a notification.
-        delivery = await self._deliveries.get(self._context.store, f"{DELIVERY_PREFIX}{notification_id}")
-        if delivery is not None and await self._context.store.get(NOTIFICATIONS, notification_id) is None:
-            return _unsent(notification_id, delivery)
+        """Returns a notification. Raises and shows own ones that are not sent as `NotificationController.get`."""
         return public_part(await self._notifications.get(self._context.store, notification_id))
 
     async def list(
@@ -57,7 +44,7 @@ class NotificationUseCases:
         )
 
     async def retry(self, notification_id: str, intent: Intent) -> View:
-        """Processes a notification that failed once more. Errors: of `NotificationController.retry`."""
+        """Tries a notification that failed once more. Errors: of `NotificationController.retry`."""
 
         async def change(work: Work) -> JsonObject:
             await self._notifications.retry(notification_id, work)
@@ -65,16 +52,3 @@ class NotificationUseCases:
 
         await change_once(self._context, intent, change)
         return await self.get(notification_id)
-
-
-def _unsent(notification_id: str, delivery: Document) -> View:
-    status = NotificationStatus.OPEN if "nextAttemptAt" in delivery else NotificationStatus.ERROR
-    return {
-        "content": delivery["content"],
-        "createdAt": delivery["createdAt"],
-        "id": notification_id,
-        "isOwn": True,
-        "peer": delivery["peer"],
-        "source": {"reference": "", "type": "Message"},
-        "status": status.value,
-    }

@@ -12,8 +12,8 @@ from enmeshed_connector.consumption.notifications.documents import NOTIFICATIONS
 from enmeshed_connector.consumption.notifications.errors import NotificationNotFailed
 from enmeshed_connector.core.errors import DomainError
 from enmeshed_connector.transport.errors import RecordMissing
-from tests.support.consumption import Holder, identity
-from tests.support.network import Network
+from tests.support.consumption import Holder, holder, identity
+from tests.support.network import Network, befriend
 from tests.support.notifications import deleted, stored, succeeded, tell
 
 SUCCESSOR = "ATT00000000000000002"
@@ -178,6 +178,31 @@ async def test_a_lost_answer_does_not_tell_twice(network: Network, alice: Holder
     assert len(await bob.all(NOTIFICATIONS)) == 1
     (own,) = await alice.all(NOTIFICATIONS)
     assert own["status"] == "Sent"
+
+
+async def test_what_is_not_sent_is_shown_and_what_is_given_up_can_be_tried_again(
+    network: Network, alice: Holder
+) -> None:
+    stranger = await holder(network, "stranger")
+    controller, store = alice.consumption.notifications, alice.transport.context.store
+    identifier = await alice.run(lambda work: controller.send(stranger.address, [ITEM], work))
+    shown = await controller.get(store, identifier)
+    assert (shown["status"], shown["isOwn"], shown["source"]["reference"]) == ("Open", True, "")
+    with pytest.raises(NotificationNotFailed):
+        await alice.run(lambda work: controller.retry(identifier, work))
+    for _ in range(10):
+        await alice.consumption.deliveries.send_due()
+        network.clock.advance(timedelta(days=1))
+
+    assert (await controller.get(store, identifier))["status"] == "Error"
+    assert [event["data"]["status"] for event in await alice.events(types="connector.notification")] == ["Error"]
+    await befriend(alice.transport, stranger.transport)
+    await alice.run(lambda work: controller.retry(identifier, work))
+    await alice.consumption.deliveries.send_due()
+    await stranger.transport.sync.sync()
+    assert (await controller.get(store, identifier))["status"] == "Sent"
+    received = await stored(stranger, identifier)
+    assert received is not None and received["status"] == "Completed"
 
 
 async def test_each_notice_of_a_deletion_is_a_notification(alice: Holder, bob: Holder) -> None:
