@@ -22,7 +22,7 @@ from tests.support.crash import Crash, CrashingGateway, CrashingStore, ProcessDi
 from tests.support.network import Network, befriend, reference_to
 
 DAY = timedelta(days=1)
-_LAST = 16
+_LAST = 17
 """One more than the steps that a delivery takes."""
 
 
