@@ -326,6 +326,41 @@ async def test_an_owner_learns_that_the_peer_has_deleted_what_it_was_given(
     )
 
 
+async def test_what_was_exchanged_in_a_relationship_is_listed(
+    running: RunningConnector, relationship: str, alice: Client, bob: Client
+) -> None:
+    async def listed(client: Client, **more: Any) -> list[str]:
+        ids: list[str] = []
+        token = ""
+        while True:
+            page = await call(
+                client, "Relationships.ListRelationshipAttributes", id=relationship, pageSize=1, pageToken=token, **more
+            )
+            ids += [one.id for one in page.attributes]
+            token = page.next_page_token
+            if not token:
+                return ids
+
+    await create(alice, "Nobody's")
+    given = await create(alice)
+    await share(running, alice, bob, given.id, "bob")
+    technical = await bring(running, alice, bob, key="technical", isTechnical=True)
+    of_bob = await create(bob, "Bob")
+    await share(running, bob, alice, of_bob.id, "alice")
+    newer = await succeed(alice, given.id, "Augusta")
+
+    for client in (alice, bob):
+        assert sorted(await listed(client)) == sorted([given.id, technical.id, of_bob.id])
+        assert sorted(await listed(client, hideTechnical=True)) == sorted([given.id, of_bob.id])
+    # Bob has not got the newer version.
+    assert given.id in await listed(alice, onlyLatestVersions=True)
+    told = await call(alice, "Attributes.NotifyPeerAboutSuccession", attributeId=newer.id, peer=running.accounts["bob"])
+    assert (await received(bob))[0].id == told.notification_id
+    for client in (alice, bob):
+        latest = await listed(client, onlyLatestVersions=True)
+        assert newer.id in latest and given.id not in latest
+
+
 @pytest.mark.usefixtures("relationship")
 async def test_hostile_notifications_are_shown_and_stop_nothing(
     running: RunningConnector, alice: Client, bob: Client
