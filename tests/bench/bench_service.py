@@ -14,7 +14,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from statistics import median
@@ -39,6 +39,7 @@ from tests.bench.service import (
     address_when_ready,
     as_environment,
     hosted,
+    in_turns,
     percentile,
     settings_of,
 )
@@ -131,7 +132,7 @@ async def _identity_info(report: Report, service: Hosted, load: LoadProcess) -> 
 
         return make
 
-    (empty_cpu, empty_wall), (whole_cpu, whole_wall) = await _in_turns(
+    (empty_cpu, empty_wall), (whole_cpu, whole_wall) = await in_turns(
         [calls(f"127.0.0.1:{port}"), calls(service.target)], CALLS_A_ROUND
     )
     await server.stop(None)
@@ -233,7 +234,7 @@ async def _list_messages(report: Report, store_name: str, service: Hosted, load:
         )
         return seconds
 
-    (bare_cpu, bare_wall), (whole_cpu, whole_wall) = await _in_turns([bare, calls], PAGES_A_ROUND)
+    (bare_cpu, bare_wall), (whole_cpu, whole_wall) = await in_turns([bare, calls], PAGES_A_ROUND)
     report.add(f"{PAGE} mails: read from {store_name}, encode", cpu_ms=bare_cpu * 1000, per_second=1 / bare_wall)
     report.add(
         f"ListMessages, {PAGE} mails, {store_name}",
@@ -322,19 +323,6 @@ async def _start(report: Report, backbone_url: str, folder: Path) -> None:
         p50_ms=wall * 1000,
     )
     report.add("memory, idle", aim="<90 MB", is_met=memory < 90e6, mb=memory / 1e6)
-
-
-async def _in_turns(works: Sequence[Callable[[], Awaitable[float]]], count: int) -> list[tuple[float, float]]:
-    """Runs each several times in turns; returns the medians of processor and real seconds for one of `count` units."""
-    samples: list[list[tuple[float, float]]] = [[] for _ in works]
-    for work in works:
-        await work()
-    for _ in range(ROUNDS):
-        for work, figures in zip(works, samples, strict=True):
-            before = time.process_time()
-            wall = await work()
-            figures.append(((time.process_time() - before) / count, wall / count))
-    return [(median(cpu for cpu, _ in figures), median(wall for _, wall in figures)) for figures in samples]
 
 
 def _mail(address: str) -> messages_pb.SendMessageRequest:

@@ -106,6 +106,32 @@ async def calls(
         return time.perf_counter() - begin
 
 
+async def each_once(
+    target: str, method: str, requests: Sequence[str], metadata: Sequence[tuple[str, str]], at_once: int
+) -> float:
+    """Makes a unary call with each of some requests, and returns the seconds that they took.
+
+    Args:
+        target: Host and port.
+        method: The full name.
+        requests: Serialised, as base64.
+        metadata: For each call.
+        at_once: How many are under way.
+    """
+    pairs = tuple((name, value) for name, value in metadata)
+    async with grpc.aio.insecure_channel(target) as channel:
+        call: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(method)
+        rest = iter([base64.b64decode(request) for request in requests])
+
+        async def some() -> None:
+            for payload in rest:
+                await call(payload, metadata=pairs)
+
+        begin = time.perf_counter()
+        await asyncio.gather(*(some() for _ in range(at_once)))
+        return time.perf_counter() - begin
+
+
 async def transfers(target: str, api_key: str, account: str, size: int, count: int) -> None:
     """Uploads a file and downloads it again, several times; says each time when it is done with either."""
     content = os.urandom(size)
@@ -183,7 +209,7 @@ async def subscribe(target: str, api_key: str, account: str, count: int, events:
 
 
 _ORDERS: Mapping[str, Callable[..., Coroutine[Any, Any, Any]]] = {
-    order.__name__: order for order in (calls, transfers, catch_up, subscribe)
+    order.__name__: order for order in (calls, each_once, transfers, catch_up, subscribe)
 }
 
 

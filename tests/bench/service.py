@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 
 from enmeshed.connector.v1 import account_service_pb2 as account_pb
 from enmeshed_client import Connector as Client
@@ -19,6 +20,7 @@ from enmeshed_connector.app.settings import LogSettings, load_settings
 API_KEY = "bench-key-0123456789-0123456789-0123456789"
 _READY_SECONDS = 60
 _POLL_SECONDS = 0.005
+_ROUNDS = 5
 
 
 @dataclass(frozen=True)
@@ -86,3 +88,16 @@ async def address_when_ready(client: Client) -> str:
 def percentile(values: list[float], share: float) -> float:
     """Returns the value below which a share of all values lies."""
     return sorted(values)[min(int(len(values) * share), len(values) - 1)]
+
+
+async def in_turns(works: Sequence[Callable[[], Awaitable[float]]], count: int) -> list[tuple[float, float]]:
+    """Runs each several times in turns; returns the medians of processor and real seconds for one of `count` units."""
+    samples: list[list[tuple[float, float]]] = [[] for _ in works]
+    for work in works:
+        await work()
+    for _ in range(_ROUNDS):
+        for work, figures in zip(works, samples, strict=True):
+            before = time.process_time()
+            wall = await work()
+            figures.append(((time.process_time() - before) / count, wall / count))
+    return [(median(cpu for cpu, _ in figures), median(wall for _, wall in figures)) for figures in samples]
