@@ -42,6 +42,7 @@ from enmeshed_connector.consumption.notifications.errors import (
 )
 from enmeshed_connector.core.canonical_json import JsonObject
 from enmeshed_connector.core.ids import ATTRIBUTE, parse_id
+from enmeshed_connector.core.malformed import MalformedValue
 from enmeshed_connector.storage import where
 from enmeshed_connector.transport.objects import Document
 from enmeshed_connector.transport.work import Work
@@ -83,7 +84,7 @@ class NotificationItems:
             raise SuccessionPeerIsNotOwner(
                 f"{notification['peer']} does not own the successor of attribute {predecessor_id}.", facts=facts
             )
-        predecessor = await work.get(ATTRIBUTES, predecessor_id)
+        predecessor = await _known(predecessor_id, work)
         if predecessor is None:
             raise PredecessorMissing(f"There is no attribute {predecessor_id}.", facts=facts)
         _check_kind(predecessor, Kind.PEER_IDENTITY, Kind.PEER_RELATIONSHIP)
@@ -98,7 +99,7 @@ class NotificationItems:
 
     async def _own_deleted(self, item: JsonObject, notification: Document, work: Work) -> None:
         """The owner of an attribute that is known here has deleted it."""
-        attribute = await work.get(ATTRIBUTES, item["attributeId"])
+        attribute = await _known(item["attributeId"], work)
         if attribute is None:
             return
         _check_kind(attribute, Kind.PEER_IDENTITY, Kind.PEER_RELATIONSHIP, Kind.THIRD_PARTY)
@@ -111,7 +112,7 @@ class NotificationItems:
 
     async def _peer_relationship_deleted(self, item: JsonObject, notification: Document, work: Work) -> None:
         """The other side of a relationship has deleted an attribute that belongs to this side, or to a third one."""
-        attribute = await work.get(ATTRIBUTES, item["attributeId"])
+        attribute = await _known(item["attributeId"], work)
         if attribute is None:
             return
         _check_kind(attribute, Kind.OWN_RELATIONSHIP, Kind.THIRD_PARTY)
@@ -124,7 +125,7 @@ class NotificationItems:
 
     async def _forwarded_deleted(self, item: JsonObject, notification: Document, work: Work) -> None:
         """Somebody who was given an attribute has deleted it."""
-        attribute = await work.get(ATTRIBUTES, item["attributeId"])
+        attribute = await _known(item["attributeId"], work)
         if attribute is None:
             return
         _check_kind(attribute, Kind.OWN_IDENTITY, Kind.OWN_RELATIONSHIP, Kind.PEER_RELATIONSHIP)
@@ -139,6 +140,14 @@ class NotificationItems:
                     version["id"], peer, DeletionStatus.DELETED_BY_RECIPIENT, work.now, work, overrides=True
                 )
         await _publish(work, events.FORWARDED_ATTRIBUTE_DELETED_BY_PEER, attribute["id"])
+
+
+async def _known(attribute_id: str, work: Work) -> Document | None:
+    """Returns an attribute, None when there is none; what peers write may be no id at all."""
+    try:
+        return await work.get(ATTRIBUTES, parse_id(ATTRIBUTE, attribute_id))
+    except MalformedValue:
+        return None
 
 
 def _check_kind(attribute: Document, *kinds: Kind) -> None:

@@ -126,8 +126,11 @@ async def test_the_peer_has_deleted_what_it_was_given(alice: Holder, bob: Holder
     "kind",
     ["OwnAttributeDeletedByOwner", "PeerRelationshipAttributeDeletedByPeer", "ForwardedAttributeDeletedByPeer"],
 )
-async def test_the_deletion_of_what_is_not_known_is_no_news(alice: Holder, bob: Holder, kind: str) -> None:
-    told = await tell(alice, bob, deleted(kind, UNKNOWN))
+@pytest.mark.parametrize("attribute_id", [UNKNOWN, "REQ00000000000000001", "x", "A" * 100, "ATT0000000000000000\u0000"])
+async def test_the_deletion_of_what_is_not_known_is_no_news(
+    alice: Holder, bob: Holder, kind: str, attribute_id: str
+) -> None:
+    told = await tell(alice, bob, deleted(kind, attribute_id))
 
     assert await status_of(told) == "Completed"
     assert not [name for name in await bob.event_names() if "ttribute" in name]
