@@ -87,11 +87,11 @@ def scalar_convert(field: AnyField) -> Convert:
     if field.cpp_type == FieldDescriptor.CPPTYPE_BOOL:
         return _convert_boolean
     if field.cpp_type == FieldDescriptor.CPPTYPE_STRING and field.type == FieldDescriptor.TYPE_STRING:
-        return _convert_text
+        return convert_text
     raise TypeError(f"{field.full_name} has a kind that content does not use")
 
 
-def _convert_text(value: Json) -> str:
+def convert_text(value: Json) -> str:
     if type(value) is str:
         return value
     raise NotRepresentable

@@ -31,6 +31,7 @@ from ._fields import (
     Writer,
     constant_reader,
     constant_writer,
+    convert_text,
     fill_struct_only,
     has_unwritten_zero,
     is_map,
@@ -261,10 +262,7 @@ class Planner:
         elif field.cpp_type == FieldDescriptor.CPPTYPE_MESSAGE:
             reader = self._message_reader(field)
         else:
-            name, convert = field.name, self._convert(field)
-
-            def reader(message: AnyMessage, value: Json) -> None:
-                setattr(message, name, convert(value))
+            reader = self._scalar_reader(field)
 
         if not (null_is_absent and self._tolerant):
             return reader
@@ -274,6 +272,22 @@ class Planner:
                 reader(message, value)
 
         return read_or_skip
+
+    def _scalar_reader(self, field: AnyField) -> Reader:
+        name, convert = field.name, self._convert(field)
+        if convert is convert_text:
+            # Most fields are text: without a call of its own for each.
+            def read_text(message: AnyMessage, value: Json) -> None:
+                if type(value) is not str:
+                    raise NotRepresentable
+                setattr(message, name, value)
+
+            return read_text
+
+        def read(message: AnyMessage, value: Json) -> None:
+            setattr(message, name, convert(value))
+
+        return read
 
     def _message_reader(self, field: AnyField) -> Reader:
         name, fill = field.name, self._fill(field.message_type)

@@ -52,20 +52,30 @@ class ContentCodec:
             text: Its exact text, where it is known; becomes `raw_json` when that is needed. Else a text is written.
         """
         content = content_pb2.Content()
+        self.fill_content(content, value, text)
+        return content
+
+    def fill_content(self, content: content_pb2.Content, value: Json, text: str | bytes | None = None) -> None:
+        """Puts into an empty content what `content_from_json` returns; spares the copy where the content has its place.
+
+        Args:
+            content: The content, empty.
+            value: The JSON, as `core.canonical_json.loads` gives it.
+            text: Its exact text, where it is known.
+        """
         if type(value) is dict and is_shallow(value):
             if self._read_typed(content, value):
-                return content
+                return
             try:
                 content.json.SetInParent()
                 fill_struct(content.json, value)
             except (NotRepresentable, ValueError):
                 content.Clear()
             else:
-                return content
+                return
         if text is None:
             text = exact_text(value)
         content.raw_json = text if isinstance(text, bytes) else text.encode("utf-8")
-        return content
 
     def content_from_text(self, text: str | bytes) -> content_pb2.Content:
         """Returns the content that says exactly what a JSON text says, also where its value does not tell all.

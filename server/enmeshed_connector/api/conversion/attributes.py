@@ -32,7 +32,7 @@ def attribute(converter: Converter, view: View) -> attribute_pb2.LocalAttribute:
         number_of_forwards=view.get("numberOfForwards"),
     )
     if converter.is_full and content is not None:
-        message.content.CopyFrom(converter.codec.content_from_json(content))
+        converter.codec.fill_content(message.content, content)
     set_time(message.create_time, view["createdAt"])
     set_time(message.view_time, view.get("wasViewedAt"))
     _set_deletion_info(message.deletion_info, view.get("deletionInfo"))

@@ -25,7 +25,7 @@ def request(converter: Converter, view: View) -> request_pb2.LocalRequest:
     set_time(message.expire_time, content.get("expiresAt"))
     _set_source(message.source, view.get("source"))
     if converter.is_full:
-        message.content.CopyFrom(converter.codec.content_from_json(_typed("Request", content)))
+        converter.codec.fill_content(message.content, _typed("Request", content))
         for entry in view.get("statusLog", ()):
             converted = message.status_log.add(
                 old_status=request_status(entry["oldStatus"]), new_status=request_status(entry["newStatus"])
@@ -37,7 +37,7 @@ def request(converter: Converter, view: View) -> request_pb2.LocalRequest:
         set_time(message.response.create_time, answer["createdAt"])
         _set_source(message.response.source, answer.get("source"))
         if converter.is_full:
-            message.response.content.CopyFrom(converter.codec.content_from_json(_typed("Response", answer["content"])))
+            converter.codec.fill_content(message.response.content, _typed("Response", answer["content"]))
     if "responseDelivery" in view:
         _set_delivery(message.response_delivery, view["responseDelivery"])
     return message

@@ -64,7 +64,7 @@ class Converter:
             attachment_ids=view["attachments"],
         )
         if self.is_full:
-            message.content.CopyFrom(self._content(view, "content"))
+            self._fill_content(message.content, view, "content")
         for recipient in view["recipients"]:
             entry = message.recipients.add(
                 address=recipient["address"],
@@ -96,7 +96,7 @@ class Converter:
             )
             set_time(message.peer_deletion_info.deletion_time, info["deletionDate"])
         if self.is_full and "creationContent" in view:
-            message.creation_content.CopyFrom(self._content(view, "creationContent"))
+            self._fill_content(message.creation_content, view, "creationContent")
         for entry in view["auditLog"]:
             converted = message.audit_log.add(
                 created_by=entry["createdBy"],
@@ -128,7 +128,7 @@ class Converter:
             protection = password_protection(view["passwordProtection"], shows_password=shows_secrets)
             message.password_protection.CopyFrom(protection)
         if self.is_full:
-            message.content.CopyFrom(self._content(view, "content"))
+            self._fill_content(message.content, view, "content")
         if shows_secrets:
             message.reference.CopyFrom(reference(view["reference"]))
         return message
@@ -154,7 +154,7 @@ class Converter:
         # Of a content that is kept as text it is not known whether it holds a key.
         may_hold_key = kind in _KEY_HOLDING_TOKENS or "exactContent" in view
         if self.is_full and (not may_hold_key or self.scopes.allow("tokens:secrets")):
-            message.content.CopyFrom(self._content(view, "content"))
+            self._fill_content(message.content, view, "content")
         if shows_secrets:
             message.reference.CopyFrom(reference(view["reference"]))
         return message
@@ -189,9 +189,12 @@ class Converter:
             message.reference.CopyFrom(reference(view["reference"]))
         return message
 
-    def _content(self, view: View, name: str) -> content_pb2.Content:
+    def _fill_content(self, target: content_pb2.Content, view: View, name: str) -> None:
         text = view.get("exactContent")
-        return self.codec.content_from_json(view[name]) if text is None else self.codec.content_from_text(text)
+        if text is None:
+            self.codec.fill_content(target, view[name])
+        else:
+            target.CopyFrom(self.codec.content_from_text(text))
 
     def deletion_process(self, view: View) -> identity_deletion_process_pb2.IdentityDeletionProcess:
         """Returns an identity deletion process."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -62,6 +63,8 @@ def required_time(message: Message, field: str) -> datetime:
     return moment
 
 
+# What it gives depends on nothing else, and lists ask the same over and over; bounded, as peers may write any word.
+@functools.lru_cache(maxsize=512)
 def enum_number(enum: Any, prefix: str, word: str | None) -> int:
     """Returns the number of an enum value from the network's word (`DeletionProposed`), 0 for what is not known.
 

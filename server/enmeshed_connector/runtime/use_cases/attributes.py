@@ -20,7 +20,7 @@ from enmeshed_connector.core.canonical_json import JsonObject
 from enmeshed_connector.runtime.use_cases.changes import change_once
 from enmeshed_connector.runtime.use_cases.common import Entry, Intent, list_page
 from enmeshed_connector.runtime.views import View
-from enmeshed_connector.storage import Filter, FilterLike, Keyset, SortLike, all_of, keyset_of, where
+from enmeshed_connector.storage import Filter, FilterLike, Keyset, SortLike, all_of, keyset_maker, where
 from enmeshed_connector.transport.context import AccountContext
 from enmeshed_connector.transport.objects import Document, public_part
 from enmeshed_connector.transport.work import Work
@@ -132,7 +132,8 @@ class AttributeUseCases:
         documents = await self._context.store.find(ATTRIBUTES, where, sort=sort, limit=limit, after=after)
         spec = next(spec for spec in ATTRIBUTE_SCHEMA if spec.name == ATTRIBUTES)
         views = await self._views(documents)
-        return [Entry(view, keyset_of(spec, sort, document)) for view, document in zip(views, documents, strict=True)]
+        place_of = keyset_maker(spec, sort)
+        return [Entry(view, place_of(document)) for view, document in zip(views, documents, strict=True)]
 
     async def versions(
         self,
