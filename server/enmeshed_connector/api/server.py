@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import grpc
 import structlog
@@ -106,6 +106,24 @@ def bind(name: str, add: Callable[[Any, grpc.aio.Server], None], servicer: objec
     return ServiceBinding(name, lambda server: add(servicer, server))
 
 
+class _GenericHandlers:
+    """Takes what generated code registers with a server, and passes on the generic handlers only.
+
+    They serve all methods. For each method that is registered besides, `grpc.aio` keeps a task that waits for its next
+    call, and looks through all of these tasks at every call: with our 130 methods that took 40 % of a short call.
+    """
+
+    def __init__(self, server: grpc.aio.Server) -> None:
+        self._server = server
+
+    def add_generic_rpc_handlers(self, handlers: Sequence[grpc.GenericRpcHandler]) -> None:
+        """Passes them on."""
+        self._server.add_generic_rpc_handlers(handlers)
+
+    def add_registered_method_handlers(self, _service: str, _handlers: Mapping[str, object]) -> None:
+        """Does nothing; the generic handlers know the same methods."""
+
+
 class ConnectorServer:
     """One gRPC server. Started once and stopped once; the readiness is switched by whoever knows the accounts."""
 
@@ -166,9 +184,10 @@ class ConnectorServer:
             options=_channel_options(options),
             maximum_concurrent_rpcs=self.limits.total + _CORE_HEADROOM,
         )
+        handlers = cast(grpc.aio.Server, _GenericHandlers(self._server))
         for service in services:
-            service.register(self._server)
-        health_pb2_grpc.add_HealthServicer_to_server(HealthServicer(readiness, names), self._server)
+            service.register(handlers)
+        health_pb2_grpc.add_HealthServicer_to_server(HealthServicer(readiness, names), handlers)
         if options.reflection or (options.reflection is None and self._is_local):
             reflection.enable_server_reflection([*names, HEALTH, _REFLECTION], self._server)
         if options.channelz:
