@@ -30,6 +30,7 @@ from enmeshed_connector.consumption.requests.errors import (
     refusal,
 )
 from enmeshed_connector.consumption.requests.processors.base import Asked
+from enmeshed_connector.consumption.requests.processors.owners import request_with_owners
 from enmeshed_connector.consumption.requests.processors.registry import Processors
 from enmeshed_connector.consumption.requests.repository import decided_of_template, require
 from enmeshed_connector.consumption.requests.responses import (
@@ -264,7 +265,11 @@ class IncomingRequests:
             for element, decision in zip(request["content"]["items"], items, strict=True)
         ]
         content = response_content(request_id, answers, accepts=accepts)
-        request = {**request, "response": {"content": content, "createdAt": work.now}}
+        request = {
+            **request,
+            "content": request_with_owners(request["content"], answers, self._context.identity.address),
+            "response": {"content": content, "createdAt": work.now},
+        }
         if by_automation:
             request["wasAutomaticallyDecided"] = True
         decided = await self._move(request, RequestStatus.DECIDED, work)

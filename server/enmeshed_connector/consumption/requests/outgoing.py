@@ -34,6 +34,7 @@ from enmeshed_connector.consumption.requests.errors import (
 )
 from enmeshed_connector.consumption.requests.processors.base import Asked
 from enmeshed_connector.consumption.requests.processors.keys import check_key_uniqueness_for_creation
+from enmeshed_connector.consumption.requests.processors.owners import request_with_owners
 from enmeshed_connector.consumption.requests.processors.registry import Processors
 from enmeshed_connector.consumption.requests.repository import require
 from enmeshed_connector.consumption.requests.responses import answers, problem_of, stored_response
@@ -284,7 +285,8 @@ class OutgoingRequests:
         for item, answer in answers(request["content"], response):
             await self._processors.for_item(item).apply(answer, item, asked, work)
         kept = {"content": stored_response(deepcopy(response)), "createdAt": work.now, "source": source}
-        return moved(request, RequestStatus.COMPLETED, work.now, response=kept)
+        content = request_with_owners(request["content"], response["items"], request["peer"])
+        return moved(request, RequestStatus.COMPLETED, work.now, content=content, response=kept)
 
     async def _check(self, content: JsonObject, peer: str | None, now: str) -> ValidationResult:
         store = self._context.store

@@ -123,6 +123,25 @@ async def test_what_is_accepted_follows_from_the_same_commit(alice: Asking, bob:
     assert (copy["@type"], copy["sourceReference"]) == ("PeerIdentityAttribute", sent["id"])
 
 
+async def test_both_sides_keep_whom_an_accepted_attribute_belongs_to(alice: Asking, bob: Asking) -> None:
+    def item(owner: str, name: str, kind: str) -> Document:
+        attribute = identity(owner, name, value_type=kind)
+        return {"@type": "CreateAttributeRequestItem", "attribute": attribute, "mustBeAccepted": False}
+
+    def items(owner: str, owner_of_rejected: str) -> list[Document]:
+        surname = item(owner_of_rejected, "Bobson", "Surname")
+        return [item(owner, "Bob", "GivenName"), group(item(owner, "Sir", "HonorificPrefix")), surname]
+
+    sent = await alice.ask(bob, asks(*items("", "")))
+    await bob.accept(sent["id"], YES, {"items": [YES]}, NO)
+    await deliver(bob)
+    await alice.sync()
+    for side in (alice, bob):
+        kept = (await side.request(sent["id"]))["content"]["items"]
+        owners = [one["attribute"]["owner"] for one in (kept[0], kept[1]["items"][0], kept[2])]
+        assert owners == [bob.holder.address, bob.holder.address, ""]
+
+
 async def test_a_decision_that_fails_in_its_commit_leaves_nothing(alice: Asking, bob: Asking) -> None:
     sent = await alice.ask(bob)
     incoming = bob.consumption.incoming_requests

@@ -79,7 +79,7 @@ class ItemProcessor:
         """Does what follows from this identity's acceptance, and returns the response item.
 
         Called after `can_accept` succeeded on what the same commit sees. The caller then replaces an empty owner in the
-        item that it keeps, by this identity: `owners.item_with_owner`.
+        item that it keeps, by this identity: `owners.request_with_owners`.
         """
         return {"@type": "AcceptResponseItem", "result": "Accepted"}
 
@@ -96,5 +96,5 @@ class ItemProcessor:
 
         Called only with a response item of one of `response_types`, of an error or of a rejection. Whatever the peer
         says must not be able to stop the commit: what does not fit is left out. When the answer accepts the item, the
-        caller then replaces an empty owner in the item that it keeps, by the peer: `owners.item_with_owner`.
+        caller then replaces an empty owner in the item that it keeps, by the peer: `owners.request_with_owners`.
         """
