@@ -164,20 +164,24 @@ async def collect_page(
     size = page_size_of(request, default_size)
     items: list[M] = []
     total = 0
-    while len(items) < size:
+    while True:
         wanted = min(_CHUNK, size - len(items))
         # One more tells whether there is a next page. The wait also lets other calls run between two chunks.
         documents = await fetch(after, wanted + 1)
+        taken = 0
         for document in documents[:wanted]:
             item = convert(document)
             total += item.ByteSize()
             if items and total > max_bytes:
-                return Page(items, _next(after, tokens, request, account))
+                break
             items.append(item)
-            after = end_of(document)
-        if len(documents) <= wanted:
+            taken += 1
+        if taken == len(documents):
             return Page(items, "")
-    return Page(items, _next(after, tokens, request, account))
+        if taken:
+            after = end_of(documents[taken - 1])
+        if taken < wanted or len(items) == size:
+            return Page(items, _next(after, tokens, request, account))
 
 
 def _next(after: Keyset | None, tokens: PageTokens, request: Message, account: str) -> str:

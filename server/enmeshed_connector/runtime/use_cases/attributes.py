@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TypeAlias
 
 from enmeshed_connector.consumption.attributes import repository, selection
@@ -133,7 +134,7 @@ class AttributeUseCases:
         spec = next(spec for spec in ATTRIBUTE_SCHEMA if spec.name == ATTRIBUTES)
         views = await self._views(documents)
         place_of = keyset_maker(spec, sort)
-        return [Entry(view, place_of(document)) for view, document in zip(views, documents, strict=True)]
+        return [Entry(view, partial(place_of, document)) for view, document in zip(views, documents, strict=True)]
 
     async def versions(
         self,
@@ -169,7 +170,7 @@ class AttributeUseCases:
             found = found[ids.index(after.id) + 1 :] if after.id in ids else []
         page = found[:limit]
         views = await self._views(page)
-        return [Entry(view, Keyset((), view["id"])) for view in views]
+        return [Entry(view, partial(Keyset, (), view["id"])) for view in views]
 
     async def forwarding_details(
         self, attribute_id: str, condition: Filter, sort: Sequence[SortLike], *, limit: int, after: Keyset | None
@@ -256,9 +257,8 @@ class AttributeUseCases:
         """Returns attributes as callers see them; those that can be given on tell how often they were."""
         forwardable = [one["id"] for one in documents if one["@type"] in FORWARDABLE]
         numbers = await repository.numbers_of_forwards(self._context.store, forwardable) if forwardable else {}
-        return [
-            {**public_part(one), "numberOfForwards": numbers.get(one["id"], 0)}
-            if one["@type"] in FORWARDABLE
-            else public_part(one)
-            for one in documents
-        ]
+        views = [public_part(one) for one in documents]
+        for view in views:
+            if view["@type"] in FORWARDABLE:
+                view["numberOfForwards"] = numbers.get(view["id"], 0)
+        return views

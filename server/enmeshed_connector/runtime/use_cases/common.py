@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
 
 from enmeshed_connector.core.errors import Code, DomainError, FailedPrecondition, InvalidArgument
 from enmeshed_connector.core.secret_bytes import SecretText
@@ -29,12 +31,17 @@ NOBODY = Intent()
 """The intent of things that happen without a caller's key."""
 
 
-@dataclass(frozen=True)
-class Entry:
-    """One object of a page, with the place of the page's end after it."""
+class Entry(NamedTuple):
+    """One object of a page."""
 
     view: View
-    after: Keyset
+    place: Callable[[], Keyset]
+    """Makes `after`, for which few objects are asked."""
+
+    @property
+    def after(self) -> Keyset:
+        """The place of a page's end after it."""
+        return self.place()
 
 
 @dataclass(frozen=True)
@@ -147,7 +154,7 @@ async def list_page(
     spec = next(spec for spec in specs if spec.name == collection)
     documents = await store.find(collection, where, sort=sort, limit=limit, after=after)
     place_of = keyset_maker(spec, sort)
-    return [Entry(view(document), place_of(document)) for document in documents]
+    return [Entry(view(document), partial(place_of, document)) for document in documents]
 
 
 def _indicator(location: str | None) -> int | None:

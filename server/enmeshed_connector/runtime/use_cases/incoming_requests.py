@@ -55,7 +55,7 @@ class IncomingRequestUseCases:
             after=after,
             specs=(REQUEST_SCHEMA,),
         )
-        return [Entry(await self._view(entry.view), entry.after) for entry in entries]
+        return [Entry(await self._view(entry.view), entry.place) for entry in entries]
 
     async def can_accept(self, request_id: str, items: Sequence[JsonObject]) -> ValidationResult:
         """Tells whether an acceptance would be taken. Errors: of `IncomingRequests.can_accept`."""

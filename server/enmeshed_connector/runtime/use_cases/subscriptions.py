@@ -139,7 +139,7 @@ class SubscriptionUseCases:
             after=after,
             specs=(SUBSCRIPTION_SCHEMA,),
         )
-        return [Entry(await self._view(entry.view), entry.after) for entry in entries]
+        return [Entry(await self._view(entry.view), entry.place) for entry in entries]
 
     async def delete(self, name: str, intent: Intent) -> None:
         """Deletes a subscription; what it kept from being removed may go now.
