@@ -43,4 +43,6 @@ def test_the_code_is_formatted() -> None:
 
 async def test_the_stubs_are_what_the_protos_give() -> None:
     finished = await run([sys.executable, CLIENTS / "generate.py", "--check", "go"], cwd=CLIENTS)
-    assert (finished.code, finished.errors) == (0, "")
+    # The first run on a machine tells what it fetches.
+    told = [line for line in finished.errors.splitlines() if not line.startswith("go: downloading ")]
+    assert (finished.code, told) == (0, [])
