@@ -28,13 +28,13 @@ class _LocalNotificationStatusEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrappe
     LOCAL_NOTIFICATION_STATUS_UNSPECIFIED: _LocalNotificationStatus.ValueType  # 0
     """Unknown to this version."""
     LOCAL_NOTIFICATION_STATUS_OPEN: _LocalNotificationStatus.ValueType  # 1
-    """Received and not yet processed."""
+    """Received and not yet processed, or own and not yet sent."""
     LOCAL_NOTIFICATION_STATUS_SENT: _LocalNotificationStatus.ValueType  # 2
     """Sent by this identity."""
     LOCAL_NOTIFICATION_STATUS_COMPLETED: _LocalNotificationStatus.ValueType  # 3
     """Processed."""
     LOCAL_NOTIFICATION_STATUS_ERROR: _LocalNotificationStatus.ValueType  # 4
-    """Processing failed; it can be tried again with `RetryNotification`."""
+    """Processing or sending failed; it can be tried again with `RetryNotification`."""
 
 class LocalNotificationStatus(_LocalNotificationStatus, metaclass=_LocalNotificationStatusEnumTypeWrapper):
     """How far a notification is. May grow."""
@@ -42,13 +42,13 @@ class LocalNotificationStatus(_LocalNotificationStatus, metaclass=_LocalNotifica
 LOCAL_NOTIFICATION_STATUS_UNSPECIFIED: LocalNotificationStatus.ValueType  # 0
 """Unknown to this version."""
 LOCAL_NOTIFICATION_STATUS_OPEN: LocalNotificationStatus.ValueType  # 1
-"""Received and not yet processed."""
+"""Received and not yet processed, or own and not yet sent."""
 LOCAL_NOTIFICATION_STATUS_SENT: LocalNotificationStatus.ValueType  # 2
 """Sent by this identity."""
 LOCAL_NOTIFICATION_STATUS_COMPLETED: LocalNotificationStatus.ValueType  # 3
 """Processed."""
 LOCAL_NOTIFICATION_STATUS_ERROR: LocalNotificationStatus.ValueType  # 4
-"""Processing failed; it can be tried again with `RetryNotification`."""
+"""Processing or sending failed; it can be tried again with `RetryNotification`."""
 Global___LocalNotificationStatus: _TypeAlias = LocalNotificationStatus  # noqa: Y015
 
 @_typing.final
@@ -76,7 +76,7 @@ class LocalNotification(_message.Message):
     status: Global___LocalNotificationStatus.ValueType
     """How far it is."""
     message_id: _builtins.str
-    """The message that carried it, `MSG…`."""
+    """The message that carried it, `MSG…`; empty for own ones that are not sent yet."""
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When its message was created."""

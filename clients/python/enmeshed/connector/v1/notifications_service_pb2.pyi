@@ -229,7 +229,7 @@ class RetryNotificationResponse(_message.Message):
     NOTIFICATION_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def notification(self) -> _notification_pb2.LocalNotification:
-        """The notification, Completed."""
+        """The notification: Completed, or Open for an own one."""
 
     def __init__(
         self,

@@ -64,15 +64,15 @@ class NotificationsServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ListNotifications(self, request, context):
-        """Returns one page of notifications, newest first. Needs permission `notifications:read`. Safe to repeat. Errors: PAGE_TOKEN_INVALID.
+        """Returns one page of notifications, newest first; own ones once they are sent. Needs permission `notifications:read`. Safe to repeat. Errors: PAGE_TOKEN_INVALID.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RetryNotification(self, request, context):
-        """Processes a received notification that failed once more. Needs permission `notifications:write`. Side effects: those of its items. Safe
-        to repeat. Errors: NOT_FOUND, NOTIFICATION_NOT_FAILED, and the reason of the failure when it fails again.
+        """Processes a received notification that failed once more, or has an own one sent again. Needs permission `notifications:write`. Side
+        effects: those of its items. Safe to repeat. Errors: NOT_FOUND, NOTIFICATION_NOT_FAILED, and the reason of the failure when it fails again.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

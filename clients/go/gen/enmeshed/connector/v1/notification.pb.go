@@ -29,13 +29,13 @@ type LocalNotificationStatus int32
 const (
 	// Unknown to this version.
 	LocalNotificationStatus_LOCAL_NOTIFICATION_STATUS_UNSPECIFIED LocalNotificationStatus = 0
-	// Received and not yet processed.
+	// Received and not yet processed, or own and not yet sent.
 	LocalNotificationStatus_LOCAL_NOTIFICATION_STATUS_OPEN LocalNotificationStatus = 1
 	// Sent by this identity.
 	LocalNotificationStatus_LOCAL_NOTIFICATION_STATUS_SENT LocalNotificationStatus = 2
 	// Processed.
 	LocalNotificationStatus_LOCAL_NOTIFICATION_STATUS_COMPLETED LocalNotificationStatus = 3
-	// Processing failed; it can be tried again with `RetryNotification`.
+	// Processing or sending failed; it can be tried again with `RetryNotification`.
 	LocalNotificationStatus_LOCAL_NOTIFICATION_STATUS_ERROR LocalNotificationStatus = 4
 )
 
@@ -101,7 +101,7 @@ type LocalNotification struct {
 	Content *v1.Content `protobuf:"bytes,6,opt,name=content,proto3" json:"content,omitempty"`
 	// How far it is.
 	Status LocalNotificationStatus `protobuf:"varint,7,opt,name=status,proto3,enum=enmeshed.connector.v1.LocalNotificationStatus" json:"status,omitempty"`
-	// The message that carried it, `MSG…`.
+	// The message that carried it, `MSG…`; empty for own ones that are not sent yet.
 	MessageId     string `protobuf:"bytes,8,opt,name=message_id,json=messageId,proto3" json:"message_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -408,7 +408,7 @@ func (x *RetryNotificationRequest) GetIdempotencyKey() string {
 // The notification after that.
 type RetryNotificationResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The notification, Completed.
+	// The notification: Completed, or Open for an own one.
 	Notification  *LocalNotification `protobuf:"bytes,1,opt,name=notification,proto3" json:"notification,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

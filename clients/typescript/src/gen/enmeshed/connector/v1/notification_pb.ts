@@ -72,7 +72,7 @@ export type LocalNotification = Message<"enmeshed.connector.v1.LocalNotification
   status: LocalNotificationStatus;
 
   /**
-   * The message that carried it, `MSG…`.
+   * The message that carried it, `MSG…`; empty for own ones that are not sent yet.
    *
    * @generated from field: string message_id = 8;
    */
@@ -100,7 +100,7 @@ export enum LocalNotificationStatus {
   UNSPECIFIED = 0,
 
   /**
-   * Received and not yet processed.
+   * Received and not yet processed, or own and not yet sent.
    *
    * @generated from enum value: LOCAL_NOTIFICATION_STATUS_OPEN = 1;
    */
@@ -121,7 +121,7 @@ export enum LocalNotificationStatus {
   COMPLETED = 3,
 
   /**
-   * Processing failed; it can be tried again with `RetryNotification`.
+   * Processing or sending failed; it can be tried again with `RetryNotification`.
    *
    * @generated from enum value: LOCAL_NOTIFICATION_STATUS_ERROR = 4;
    */

@@ -234,7 +234,7 @@ export const RetryNotificationRequestSchema: GenMessage<RetryNotificationRequest
  */
 export type RetryNotificationResponse = Message<"enmeshed.connector.v1.RetryNotificationResponse"> & {
   /**
-   * The notification, Completed.
+   * The notification: Completed, or Open for an own one.
    *
    * @generated from field: enmeshed.connector.v1.LocalNotification notification = 1;
    */
@@ -265,7 +265,7 @@ export const Notifications: GenService<{
     output: typeof GetNotificationResponseSchema;
   },
   /**
-   * Returns one page of notifications, newest first. Needs permission `notifications:read`. Safe to repeat. Errors: PAGE_TOKEN_INVALID.
+   * Returns one page of notifications, newest first; own ones once they are sent. Needs permission `notifications:read`. Safe to repeat. Errors: PAGE_TOKEN_INVALID.
    *
    * @generated from rpc enmeshed.connector.v1.Notifications.ListNotifications
    */
@@ -275,8 +275,8 @@ export const Notifications: GenService<{
     output: typeof ListNotificationsResponseSchema;
   },
   /**
-   * Processes a received notification that failed once more. Needs permission `notifications:write`. Side effects: those of its items. Safe
-   * to repeat. Errors: NOT_FOUND, NOTIFICATION_NOT_FAILED, and the reason of the failure when it fails again.
+   * Processes a received notification that failed once more, or has an own one sent again. Needs permission `notifications:write`. Side
+   * effects: those of its items. Safe to repeat. Errors: NOT_FOUND, NOTIFICATION_NOT_FAILED, and the reason of the failure when it fails again.
    *
    * @generated from rpc enmeshed.connector.v1.Notifications.RetryNotification
    */
