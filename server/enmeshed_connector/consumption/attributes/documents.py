@@ -103,7 +103,15 @@ ATTRIBUTE_COLLECTIONS: Final[tuple[SynchronizedCollection, ...]] = (
 ATTRIBUTE_SCHEMA: Final[tuple[CollectionSpec, ...]] = (
     CollectionSpec(
         ATTRIBUTES,
-        indexes=("@type", "content.@type", "content.value.@type", "content.key", "peer", "succeededBy"),
+        indexes=(
+            "@type",
+            "content.@type",
+            "content.value.@type",
+            "content.value.value",
+            "content.key",
+            "peer",
+            "succeededBy",
+        ),
         sortable=("createdAt",),
     ),
     CollectionSpec(FORWARDING_DETAILS, indexes=("attributeId", "peer"), sortable=("sharedAt",)),

@@ -70,10 +70,9 @@ async def same_own_identity(reader: Reader, content: JsonObject) -> Document | N
     """Returns the newest version of an own identity attribute with this value, tags aside; None without."""
     condition = all_of(
         where("@type").eq(Kind.OWN_IDENTITY.value),
-        where("content.value.@type").eq(value_type_of(content)),
         where("succeededBy").is_absent(),
     )
-    return _same_value(await find(reader, condition), content)
+    return await _same_value(reader, condition, content)
 
 
 async def same_peer_identity(reader: Reader, owner: str, content: JsonObject) -> Document | None:
@@ -81,10 +80,9 @@ async def same_peer_identity(reader: Reader, owner: str, content: JsonObject) ->
     condition = all_of(
         where("@type").eq(Kind.PEER_IDENTITY.value),
         where("content.owner").eq(owner),
-        where("content.value.@type").eq(value_type_of(content)),
         where("deletionInfo.deletionStatus").ne(DeletionStatus.DELETED_BY_EMITTER.value),
     )
-    return _same_value(await find(reader, condition), content)
+    return await _same_value(reader, condition, content)
 
 
 async def same_third_party(reader: Reader, peer: str, content: JsonObject) -> Document | None:
@@ -180,8 +178,15 @@ async def numbers_of_forwards(reader: Reader, attribute_ids: Iterable[str]) -> d
     return counts
 
 
-def _same_value(found: list[Document], content: JsonObject) -> Document | None:
+async def _same_value(reader: Reader, condition: Filter, content: JsonObject) -> Document | None:
     value = trimmed_content(content)["value"]
+    parts = [condition, where("content.value.@type").eq(value_type_of(content))]
+    text = value.get("value")
+    if isinstance(text, str) and text.isprintable():
+        # All devices trim what they store, so an index finds the few that can be equal: a commit depends on all that
+        # it reads. What is not printable may hold what no index does.
+        parts.append(where("content.value.value").eq(text))
+    found = await find(reader, all_of(*parts))
     return next((one for one in found if same_json(trimmed_content(one["content"])["value"], value)), None)
 
 
