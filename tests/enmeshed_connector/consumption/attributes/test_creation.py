@@ -18,6 +18,7 @@ from enmeshed_connector.consumption.attributes.errors import (
 from enmeshed_connector.consumption.attributes.forwarding import set_deletion_of_attribute
 from enmeshed_connector.content.errors import ContentInvalid
 from enmeshed_connector.transport.objects import UNPUSHED_MODIFICATIONS
+from enmeshed_connector.transport.work import Work
 from tests.support.consumption import REQUEST, Holder, holder, identity, relationship
 from tests.support.network import Network
 
@@ -136,6 +137,31 @@ async def test_only_the_newest_version_counts_as_the_same_value(alice: Holder) -
     assert caught.value.facts["id"] == first["id"]
     await alice.succeed(first, "Augusta")
     await alice.attributes.check_duplicate(store, ada)
+
+
+@pytest.mark.parametrize("name", ["Ada\u00a0Byron", " \u00a0Ada"])
+async def test_an_equal_value_is_found_whatever_white_space_it_holds(alice: Holder, name: str) -> None:
+    first = await alice.own(name)
+    await alice.own("Augusta")
+    checked = await alice.attributes.checks.new_content(identity(alice.address, f" {name} "))
+    with pytest.raises(AttributeDuplicate) as caught:
+        await alice.attributes.check_duplicate(alice.transport.context.store, checked)
+    assert caught.value.facts["id"] == first["id"]
+
+
+async def test_a_new_attribute_does_not_wait_for_changes_of_others_of_its_type(alice: Holder) -> None:
+    other = await alice.own("Augusta")
+    checked = await alice.attributes.checks.new_content(identity(alice.address, "Ada"))
+    attempts = 0
+
+    async def create(work: Work) -> None:
+        nonlocal attempts
+        attempts += 1
+        await alice.attributes.create_own_identity(checked, work, refuses_duplicate=True)
+        await alice.run(lambda another: alice.attributes.mark_viewed(other["id"], another))
+
+    await alice.run(create)
+    assert attempts == 1
 
 
 async def test_same_values_of_others_are_found_until_they_are_deleted(alice: Holder) -> None:
