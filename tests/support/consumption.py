@@ -11,6 +11,7 @@ from enmeshed_connector.consumption.attributes.controller import AttributeContro
 from enmeshed_connector.consumption.attributes.documents import ATTRIBUTES
 from enmeshed_connector.consumption.schema import CONSUMPTION_COLLECTIONS, CONSUMPTION_SCHEMA
 from enmeshed_connector.core.clock import Clock
+from enmeshed_connector.crypto.stored_secrets import DeviceSharedSecret
 from enmeshed_connector.transport.account import TransportAccount
 from enmeshed_connector.transport.bootstrap import open_account
 from enmeshed_connector.transport.objects import TRANSPORT_COLLECTIONS, Document, SynchronizedCollections, public_part
@@ -107,14 +108,20 @@ class Holder:
 
 
 async def holder(
-    network: Network, name: str, *, sets_defaults: bool = False, clock: Clock | None = None, **settings: Any
+    network: Network,
+    name: str,
+    *,
+    sets_defaults: bool = False,
+    clock: Clock | None = None,
+    secret: DeviceSharedSecret | None = None,
+    **settings: Any,
 ) -> Holder:
     """Opens an account with its consumption layer, which lives by the clock of the network unless it gets another."""
     collections = SynchronizedCollections(TRANSPORT_COLLECTIONS, CONSUMPTION_COLLECTIONS)
     environment = await network.environment(name, **settings)
     environment = replace(environment, collections=collections, clock=clock or environment.clock)
     await environment.store.declare(*CONSUMPTION_SCHEMA)
-    transport = await open_account(environment)
+    transport = await open_account(environment, secret=secret)
     await transport.start()
     consumption = ConsumptionAccount(transport, ConsumptionSettings(AttributeSettings(sets_defaults=sets_defaults)))
     return Holder(transport, consumption, network.faults[name])

@@ -318,7 +318,9 @@ class Datawallet:
             if collection == DEVICES and object_id == self._context.device.id and "publicKey" in after:
                 work.write_entry(ACCOUNT_INFO, "device", {k: v for k, v in after.items() if not k.startswith("_")})
         if not is_history:
-            for event in events_of_change(collection, before, after):
+            shared = self._collections.find(collection)
+            read = None if shared is None else shared.events
+            for event in events_of_change(collection, before, after) if read is None else read(before, after):
                 work.publish(event.type, event.data, subjects=event.subjects)
 
 

@@ -7,7 +7,6 @@ they had happened on this device, with origin DATAWALLET, so that readers of the
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from enmeshed_connector.transport import events
@@ -17,20 +16,12 @@ from enmeshed_connector.transport.objects import (
     MESSAGES,
     RELATIONSHIPS,
     TEMPLATES,
+    ConsequentEvent,
     Document,
 )
 
 _REACTIVATION_ENDS = {"AcceptanceOfReactivation", "RejectionOfReactivation", "RevocationOfReactivation"}
 _PEER_DELETION_EVENTS = {"ToBeDeleted": events.PEER_TO_BE_DELETED, "Deleted": events.PEER_DELETED}
-
-
-@dataclass(frozen=True)
-class ConsequentEvent:
-    """An event that follows from a changed document."""
-
-    type: str
-    data: Document | None
-    subjects: tuple[str, ...]
 
 
 def events_of_change(collection: str, before: Document | None, after: Document | None) -> Iterator[ConsequentEvent]:

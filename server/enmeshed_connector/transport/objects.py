@@ -9,7 +9,7 @@ Source: transport.md, sections 1.1, 8 and 11.1.
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -69,6 +69,20 @@ class Category(enum.Enum):
 
 
 @dataclass(frozen=True)
+class ConsequentEvent:
+    """An event that follows from a document which another device made, changed or deleted."""
+
+    type: str
+    data: Document | None
+    subjects: tuple[str, ...]
+
+
+ChangeReader = Callable[[Document | None, Document | None], Iterable[ConsequentEvent]]
+"""Gives the events for a document before and after a change of another device, None where there is none, in their
+order. What other devices wrote may be of any form."""
+
+
+@dataclass(frozen=True)
 class SynchronizedCollection:
     """One collection whose documents are shared by all devices of the identity.
 
@@ -85,6 +99,8 @@ class SynchronizedCollection:
     """Properties of the category Metadata."""
     userdata: tuple[str, ...] = ()
     """Properties of the category Userdata."""
+    events: ChangeReader | None = None
+    """The events for changes of other devices, where a room above knows them."""
 
     def categories(self) -> Iterator[tuple[Category, tuple[str, ...]]]:
         """Yields each category with its properties, in the order in which modifications are made."""

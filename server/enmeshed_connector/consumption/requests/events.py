@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
 from enmeshed_connector.transport.message_documents import subjects_of_message
-from enmeshed_connector.transport.objects import Document, public_part, without_unset
+from enmeshed_connector.transport.objects import ConsequentEvent, Document, public_part, without_unset
 from enmeshed_connector.transport.work import Work
 
 INCOMING_RECEIVED: Final = "consumption.incomingRequestReceived"
@@ -29,6 +30,38 @@ OF_REQUESTS: Final = frozenset(
     }
 )
 """One of these is in each commit that makes or changes a request."""
+
+
+def events_of_change(before: Document | None, after: Document | None) -> Iterator[ConsequentEvent]:
+    """Yields the events for a request that another device of this identity made or changed."""
+    if after is None or not _is_readable(after):
+        return
+    subjects = (after["peer"],)
+    if before is None:
+        created = OUTGOING_CREATED if after["isOwn"] else INCOMING_RECEIVED
+        yield ConsequentEvent(created, after, subjects)
+    event_type = OUTGOING_STATUS_CHANGED if after["isOwn"] else INCOMING_STATUS_CHANGED
+    for entry in _log_of(after)[len(_log_of(before)) :]:
+        # One change may bring several states; each is told with the request as it is now.
+        data = {"request": public_part(after), "oldStatus": entry["oldStatus"], "newStatus": entry["newStatus"]}
+        yield ConsequentEvent(event_type, data, subjects)
+
+
+def _is_readable(request: Document) -> bool:
+    return (
+        isinstance(request.get("isOwn"), bool)
+        and all(isinstance(request.get(name), str) for name in ("peer", "status", "createdAt"))
+        and isinstance(request.get("content"), dict)
+    )
+
+
+def _log_of(request: Document | None) -> list[Document]:
+    entries = (request or {}).get("statusLog")
+    return [
+        entry
+        for entry in (entries if isinstance(entries, list) else ())
+        if isinstance(entry, dict) and all(isinstance(entry.get(name), str) for name in ("oldStatus", "newStatus"))
+    ]
 
 
 def publish(work: Work, event_type: str, request: Document) -> None:

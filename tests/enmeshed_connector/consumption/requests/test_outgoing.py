@@ -186,6 +186,34 @@ async def test_what_the_peer_accepts_is_applied_with_its_response(alice: Asking,
     assert (attribute["id"], attribute["peer"]) == ("ATT00000000000000001", bob.address)
 
 
+async def test_what_another_device_does_with_requests_causes_the_same_events(network: Network) -> None:
+    first = await asking(network, "first", datawallet_enabled=True)
+    device = await first.holder.transport.devices.create()
+    secret = await first.holder.transport.devices.shared_secret(device["id"])
+    second = await asking(network, "second", secret=secret, datawallet_enabled=True)
+    bob = await asking(network, "bob")
+    await relate(first, bob)
+    asked = await bob.ask(first)
+    sent = await first.ask(bob)
+    await first.accept(asked["id"])
+    await first.sync()
+    await second.sync()
+    assert {one["id"]: one["status"] for one in await second.requests()} == {asked["id"]: "Decided", sent["id"]: "Open"}
+    events = [event for event in await second.holder.events() if "Request" in event["type"]]
+    assert {event["origin"] for event in events} == {"DATAWALLET"}
+    told = [(event["type"], event["data"].get("newStatus")) for event in events]
+    assert sorted(told, key=str) == sorted(
+        [
+            ("consumption.incomingRequestReceived", None),
+            ("consumption.incomingRequestStatusChanged", "DecisionRequired"),
+            ("consumption.incomingRequestStatusChanged", "Decided"),
+            ("consumption.outgoingRequestCreated", None),
+            ("consumption.outgoingRequestStatusChanged", "Open"),
+        ],
+        key=str,
+    )
+
+
 async def test_other_devices_learn_of_requests(network: Network) -> None:
     alice, bob = await asking(network, "alice", datawallet_enabled=True), await asking(network, "bob")
     await relate(alice, bob)
