@@ -1,4 +1,4 @@
-"""What the README prints is run as it stands."""
+"""What the README and the integration example print is run as it stands."""
 
 import asyncio
 import os
@@ -14,9 +14,12 @@ from enmeshed_connector.cli.dev import playground
 ROOT = Path(__file__).parents[2]
 
 
-def block(marker: str) -> str:
-    match = re.search(rf"<!-- {marker}: [^>]*-->\n```\w+\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    assert match, f"the README has no block {marker}"
+EXAMPLE = "docs/integration-example.md"
+
+
+def block(marker: str, document: str = "README.md") -> str:
+    match = re.search(rf"<!-- {marker}: [^>]*-->\n```\w+\n(.*?)```", (ROOT / document).read_text(), re.DOTALL)
+    assert match, f"{document} has no block {marker}"
     return match[1]
 
 
@@ -51,6 +54,26 @@ async def test_the_walk_delivers_a_mail_with_a_file_and_the_python_example_anoth
     assert walked[5:] == ["Hello", "Hello", "hello"]
     told = await run(sys.executable, "-", port=port, text=block("python"))
     assert told.splitlines()[-1] == "From Python"
+
+
+async def test_the_integration_example_wins_a_customer_by_grpcurl(port: int) -> None:
+    command = ("bash", "-e", "-u", "-o", "pipefail", "-s")
+    told = (await run(*command, port=port, text=block("story", EXAMPLE))).splitlines()
+    assert (told[0][:3], told[2][:3]) == ("ATT", "REQ")
+    assert [told[1], *told[3:]] == [
+        "true",
+        "true",
+        "LOCAL_REQUEST_STATUS_COMPLETED",
+        "RELATIONSHIP_STATUS_ACTIVE",
+        "Bob",
+        "Welcome",
+        "Welcome",
+    ]
+
+
+async def test_the_integration_example_wins_a_customer_in_python(port: int) -> None:
+    told = await run(sys.executable, "-", port=port, text=block("python", EXAMPLE))
+    assert told.splitlines() == ["Bob wants to be a customer", "Welcome, Bob", "Welcome"]
 
 
 async def test_the_core_exchanges_a_message() -> None:
