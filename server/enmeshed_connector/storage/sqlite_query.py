@@ -7,15 +7,14 @@ again. It is never narrower.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from .filters import All, AnyOf, EndsWith, Equals, Filter, HasText, In, Not, Present, Range, Scalar
 from .port import Keyset, Sort
-from .sqlite_schema import SEVERAL, SqlValue, Table, quoted, sql_value
+from .sqlite_schema import SEVERAL, SqlValue, Table, sql_value
 
 
-@dataclass(frozen=True)
-class Condition:
+class Condition(NamedTuple):
     """An SQL expression; NULL counts as false. Written so that SQLite finds the index."""
 
     sql: str
@@ -147,10 +146,11 @@ def _type_bounds(bound: Scalar) -> tuple[SqlValue, SqlValue]:
 
 
 def _several(table: Table, path: str, condition: str, parameters: tuple[SqlValue, ...]) -> list[Condition]:
-    if table.column(path) in ("_id", "_rev"):
+    column = table.column(path)
+    if column in ("_id", "_rev"):
         return []
     chosen = f"SELECT id FROM _Values WHERE collection = ? AND path = ? AND {condition}"  # noqa: S608 - bound
-    sql = f"({quoted(path)} IS ? AND _id IN ({chosen}))"
+    sql = f"({column} IS ? AND _id IN ({chosen}))"
     return [Condition(sql, (SEVERAL, table.spec.name, path, *parameters))]
 
 
@@ -159,8 +159,9 @@ def _joined(word: str, parts: Sequence[Condition], empty: Condition) -> Conditio
         return empty
     if len(parts) == 1:
         return parts[0]
-    return Condition(
-        "(" + word.join(part.sql for part in parts) + ")",
-        tuple(parameter for part in parts for parameter in part.parameters),
-        all(part.is_exact for part in parts),
-    )
+    parameters: list[SqlValue] = []
+    is_exact = True
+    for part in parts:
+        parameters += part.parameters
+        is_exact = is_exact and part.is_exact
+    return Condition(f"({word.join([part.sql for part in parts])})", tuple(parameters), is_exact)

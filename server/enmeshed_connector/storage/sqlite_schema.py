@@ -76,11 +76,7 @@ class Table:
 
     def column(self, path: str) -> str | None:
         """Returns the column of a path as an SQL identifier, None when it has none."""
-        if path == self.spec.id_field:
-            return "_id"
-        if path == "_rev":
-            return "_rev"
-        return quoted(path) if path in self.paths else None
+        return self._columns.get(path)
 
     def store(self, connection: sqlite3.Connection, write: Write, rev: int) -> None:
         """Writes or deletes one document."""
@@ -107,6 +103,10 @@ class Table:
         """Returns the revision of a document, None when there is none."""
         row = connection.execute(self._select_rev, (id_,)).fetchone()
         return None if row is None else row[0]
+
+    @cached_property
+    def _columns(self) -> dict[str, str]:
+        return {**{path: quoted(path) for path in self.paths}, "_rev": "_rev", self.spec.id_field: "_id"}
 
     @cached_property
     def _select_rev(self) -> str:
