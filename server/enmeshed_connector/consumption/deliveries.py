@@ -21,6 +21,7 @@ import structlog
 
 from enmeshed_connector.backbone.errors import AuthenticationFailed
 from enmeshed_connector.consumption.attributes.repository import Reader
+from enmeshed_connector.consumption.waiting import first_of
 from enmeshed_connector.core.canonical_json import JsonObject
 from enmeshed_connector.core.dates import format_date, parse_date
 from enmeshed_connector.core.errors import Code, DomainError
@@ -41,8 +42,6 @@ DELIVERY_SCHEMA: Final = CollectionSpec(
 GivenUp = Callable[[Document, Work], Awaitable[None]]
 """Hears of a delivery in the commit that gives it up."""
 
-PASSING: Final = frozenset({Code.UNAVAILABLE, Code.UNKNOWN, Code.ABORTED, Code.RESOURCE_EXHAUSTED})
-"""The codes of failures that say nothing about what was to be sent."""
 _FIRST_PAUSE: Final = timedelta(seconds=1)
 _LONGEST_PAUSE: Final = timedelta(minutes=5)
 _LONGEST_REQUESTED_PAUSE: Final = timedelta(hours=1)
@@ -174,7 +173,7 @@ class Deliveries(TransportListener):
         try:
             await self._send(delivery)
         except DomainError as error:
-            is_passing = error.code in PASSING or isinstance(error, AuthenticationFailed)
+            is_passing = error.code.is_passing or isinstance(error, AuthenticationFailed)
             # Whether a message without an answer was sent can be found out long before it may be sent again.
             retry_after = None if error.code is Code.UNKNOWN else error.retry_after
             await self._note_failure(delivery, error.reason, is_passing=is_passing, retry_after=retry_after)
@@ -252,21 +251,9 @@ class Deliveries(TransportListener):
 
     async def _wait(self, position: Position, duration: timedelta) -> None:
         """Returns after the duration, or when something was committed; looks now and then in any case."""
-        waits = [
-            asyncio.create_task(self._context.clock.sleep(min(duration, _LOOK_EVERY))),
-            asyncio.create_task(self._wait_for_news(position)),
-        ]
-        try:
-            done, _ = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-            for wait in done:
-                wait.result()
-        finally:
-            for wait in waits:
-                wait.cancel()
-            await asyncio.gather(*waits, return_exceptions=True)
-
-    async def _wait_for_news(self, position: Position) -> None:
-        await self._context.store.log.wait(position, _LOOK_EVERY)
+        await first_of(
+            self._context.clock.sleep(min(duration, _LOOK_EVERY)), self._context.store.log.wait(position, _LOOK_EVERY)
+        )
 
 
 def _place(delivery: Document) -> tuple[int, str]:

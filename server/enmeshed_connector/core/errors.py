@@ -33,6 +33,17 @@ class Code(enum.Enum):
     DATA_LOSS = "DATA_LOSS"
     INTERNAL = "INTERNAL"
 
+    @property
+    def is_passing(self) -> bool:
+        """Whether the failure says nothing about what was asked: a repeat may succeed."""
+        return self in (
+            Code.UNAVAILABLE,
+            Code.UNKNOWN,
+            Code.ABORTED,
+            Code.RESOURCE_EXHAUSTED,
+            Code.DEADLINE_EXCEEDED,
+        )
+
 
 @dataclass(frozen=True)
 class FieldViolation:

@@ -171,7 +171,7 @@ class AccountRuntime:
                 # Another replica makes the identity; it is there once the lease is free again.
                 lease = None
             except DomainError as error:
-                if error.code not in (Code.UNAVAILABLE, Code.UNKNOWN, Code.ABORTED, Code.RESOURCE_EXHAUSTED):
+                if not error.code.is_passing:
                     self.state = AccountState.FAILED
                     self._ready.set()
                     self._logger.error("the account cannot be opened", reason=error.reason, problem=error.message)

@@ -55,9 +55,6 @@ UNKNOWN_ERROR = "error.transport.unknown"
 """The code that failures without a code of their own are reported with."""
 
 _MAXIMUM_CODE_LENGTH = 100
-_TRANSIENT_CODES = frozenset(
-    {Code.UNAVAILABLE, Code.UNKNOWN, Code.ABORTED, Code.RESOURCE_EXHAUSTED, Code.DEADLINE_EXCEEDED}
-)
 
 
 class ExternalEventProcessor(abc.ABC):
@@ -160,7 +157,7 @@ def is_transient(error: BaseException) -> bool:
         return error.platform_code is None or error.code is Code.RESOURCE_EXHAUSTED
     if isinstance(error, BackboneError):
         return True
-    return isinstance(error, DomainError) and error.code in _TRANSIENT_CODES
+    return isinstance(error, DomainError) and error.code.is_passing
 
 
 def error_code_of(error: Exception) -> str:

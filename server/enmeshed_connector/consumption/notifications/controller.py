@@ -10,7 +10,7 @@ import structlog
 from enmeshed_connector.consumption.attributes.controller import AttributeController
 from enmeshed_connector.consumption.attributes.deletion import DeletionNotice
 from enmeshed_connector.consumption.attributes.repository import Reader
-from enmeshed_connector.consumption.deliveries import PASSING, Deliveries, Delivery
+from enmeshed_connector.consumption.deliveries import Deliveries, Delivery
 from enmeshed_connector.consumption.notifications import events
 from enmeshed_connector.consumption.notifications.documents import (
     NOTIFICATIONS,
@@ -100,7 +100,7 @@ class NotificationController:
         try:
             await work.attempt(lambda: self._process(notification, work))
         except DomainError as error:
-            if error.code in PASSING:
+            if error.code.is_passing:
                 raise
             self._logger.warning(
                 "a notification cannot be processed",

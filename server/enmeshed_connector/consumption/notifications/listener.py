@@ -9,7 +9,6 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
-from enmeshed_connector.consumption.deliveries import PASSING
 from enmeshed_connector.consumption.notifications.controller import NotificationController
 from enmeshed_connector.core.canonical_json import Json
 from enmeshed_connector.core.errors import DomainError
@@ -47,7 +46,7 @@ class NotificationListener(TransportListener):
         try:
             await work.attempt(lambda: change(message, work))
         except DomainError as error:
-            if error.code in PASSING:
+            if error.code.is_passing:
                 raise
             self._logger.warning("a notification is left alone", message_id=message["id"], problem=error.reason)
         except Exception:

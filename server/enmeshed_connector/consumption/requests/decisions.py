@@ -16,12 +16,9 @@ from enmeshed_connector.consumption.requests.processors.keys import check_key_un
 from enmeshed_connector.consumption.requests.processors.registry import Processors
 from enmeshed_connector.consumption.requests.results import SUCCESS, ValidationResult
 from enmeshed_connector.core.canonical_json import JsonObject
-from enmeshed_connector.core.errors import Code, DomainError, InvalidArgument
+from enmeshed_connector.core.errors import DomainError, InvalidArgument
 from enmeshed_connector.transport.objects import Document
 from enmeshed_connector.transport.relationship_documents import Status, relationship_with
-
-PASSING: Final = frozenset({Code.UNAVAILABLE, Code.UNKNOWN, Code.ABORTED, Code.RESOURCE_EXHAUSTED})
-"""The codes of failures that say nothing about what was asked: a repeat may succeed."""
 
 _DECIDE: Final = "requests.decide.validation."
 
@@ -157,7 +154,7 @@ class DecisionChecks:
         try:
             return await check(item, decision, asked, reader)
         except DomainError as error:
-            if error.code in PASSING:
+            if error.code.is_passing:
                 raise
             kind = "serval" if isinstance(error, InvalidArgument) else "unexpected"
             return ValidationResult.failure(f"requests.{kind}ErrorDuringRequestItemProcessing", error.message)

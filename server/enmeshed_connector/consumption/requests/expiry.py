@@ -5,7 +5,6 @@ Source: consumption.md, section 8.2.
 
 from __future__ import annotations
 
-import asyncio
 from datetime import timedelta
 from typing import Final
 
@@ -18,6 +17,7 @@ from enmeshed_connector.consumption.requests.documents import (
     moved,
 )
 from enmeshed_connector.consumption.requests.repository import next_expiry, overdue
+from enmeshed_connector.consumption.waiting import first_of
 from enmeshed_connector.core.dates import format_date, parse_date
 from enmeshed_connector.storage import Position
 from enmeshed_connector.transport import events as transport_events
@@ -86,18 +86,7 @@ class RequestExpiry:
 
     async def _wait(self, position: Position, duration: timedelta) -> None:
         """Returns after the duration, or when requests have come or changed."""
-        waits = [
-            asyncio.create_task(self._context.clock.sleep(duration)),
-            asyncio.create_task(self._wait_for_news(position)),
-        ]
-        try:
-            done, _ = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-            for wait in done:
-                wait.result()
-        finally:
-            for wait in waits:
-                wait.cancel()
-            await asyncio.gather(*waits, return_exceptions=True)
+        await first_of(self._context.clock.sleep(duration), self._wait_for_news(position))
 
     async def _wait_for_news(self, position: Position) -> None:
         log = self._context.store.log

@@ -14,7 +14,6 @@ import structlog
 from enmeshed_connector.consumption.attributes.documents import GUARDS
 from enmeshed_connector.consumption.attributes.repository import hold
 from enmeshed_connector.consumption.requests import events
-from enmeshed_connector.consumption.requests.decisions import PASSING
 from enmeshed_connector.consumption.requests.documents import (
     MESSAGE,
     RELATIONSHIP,
@@ -265,7 +264,7 @@ class RequestListener(TransportListener):
         try:
             return await work.attempt(change)
         except DomainError as error:
-            if error.code in PASSING:
+            if error.code.is_passing:
                 raise
             self._ignore("content", cause_id, error.reason)
         except Exception:

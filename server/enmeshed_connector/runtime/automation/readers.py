@@ -22,7 +22,7 @@ from typing import Final, TypeVar
 
 import structlog
 
-from enmeshed_connector.core.errors import Code, DomainError
+from enmeshed_connector.core.errors import DomainError
 from enmeshed_connector.runtime.pacing import Backoff
 from enmeshed_connector.storage import CollectionSpec, LeaseLost, LogEvent, Position, PositionTruncated
 from enmeshed_connector.transport.account import TransportAccount
@@ -36,9 +36,6 @@ READERS: Final = "_Readers"
 """What is known of each reader: `passed` (the event it passed last), `failing` (the one it could not pass yet)."""
 READER_SCHEMA: Final = CollectionSpec(READERS)
 
-_PASSING: Final = frozenset(
-    {Code.UNAVAILABLE, Code.UNKNOWN, Code.ABORTED, Code.RESOURCE_EXHAUSTED, Code.DEADLINE_EXCEEDED}
-)
 _TRIES: Final = 5
 _FIRST_PAUSE: Final = timedelta(seconds=1)
 _LONGEST_PAUSE: Final = timedelta(minutes=1)
@@ -353,7 +350,7 @@ async def forget_readers(transport: TransportAccount, names: Collection[str]) ->
 
 def passes(error: Exception) -> bool:
     """Tells whether a failure passes by itself: then the same is tried until it works."""
-    return error.code in _PASSING if isinstance(error, DomainError) else isinstance(error, ConnectionError)
+    return error.code.is_passing if isinstance(error, DomainError) else isinstance(error, ConnectionError)
 
 
 def _reason(error: Exception) -> str:
