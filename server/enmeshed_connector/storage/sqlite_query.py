@@ -43,8 +43,6 @@ def translate(table: Table, filter: Filter) -> Condition:
         return _is_one_of(table, filter.path, filter.values)
     if isinstance(filter, Range):
         return _is_between(table, filter)
-    if isinstance(filter, EndsWith | HasText):
-        return _UNKNOWN
     if isinstance(filter, (EndsWith, HasText)):
         column = table.column(filter.path)
         return _UNKNOWN if column is None else Condition(f"({column} IS NOT NULL)", is_exact=False)
