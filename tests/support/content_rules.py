@@ -342,6 +342,159 @@ ROOT_RULES: list[tuple[str, str, list[Any], list[Any]]] = [
     ("TokenContentVerifiablePresentation", "displayInformation", [[]], [[5]]),
 ]
 
+REQUIRED_PARTS: dict[str, list[str]] = {
+    "Affiliation": ["organization"],
+    "BankAccount": ["accountHolder", "iban"],
+    "BirthDate": ["day", "month", "year"],
+    "BirthPlace": ["city", "country"],
+    "StreetAddress": ["recipient", "street", "houseNo", "zipCode", "city", "country"],
+    "PostOfficeBoxAddress": ["recipient", "boxId", "zipCode", "city", "country"],
+    "DeliveryBoxAddress": ["recipient", "userId", "deliveryBoxId", "zipCode", "city", "country"],
+    "VerifiableCredential": ["value", "type"],
+    "ProprietaryJSON": ["title", "value"],
+    "ProprietaryXML": ["title", "value"],
+    "Consent": ["consent"],
+}
+"""The keys that values of a type must have, besides `value` of simple ones."""
+
+DATES_OF_BIRTH: list[tuple[tuple[int, int, int], list[str]]] = [
+    ((31, 1, 2026), []),
+    ((29, 2, 2024), []),
+    ((1, 2, 2026), ["value"]),
+    ((29, 2, 2025), ["value.day"]),
+    ((31, 4, 2025), ["value.day"]),
+]
+"""Day, month and year, and what is wrong; asked on 31 January 2026."""
+
+NO_VALUE_TYPES = ["Address", "PersonName", "City", "Statement", "Street", "getName", ""]
+"""Names of types that attributes cannot have, on the contrary to what older releases or their parts suggest."""
+
+HOSTILE_LINKS = ["a:" + "a" * 1021 + "|", "http://" + "a" * 1016 + "|", "www." + "-" * 1019 + "|"]
+"""Texts for which the original expressions take minutes."""
+
+RULES_BETWEEN_KEYS: list[tuple[dict[str, Any], str]] = [
+    (without(item("ConsentRequestItem"), "link"), "linkDisplayText"),
+    (item("ProposeAttributeRequestItem", attribute=samples.relationship_attribute()), "query"),
+    (item("ProposeAttributeRequestItem", query=samples.queries()["RelationshipAttributeQuery"]), "query"),
+    (
+        item("ProposeAttributeRequestItem", query={"@type": "IdentityAttributeQuery", "valueType": "Surname"}),
+        "attribute.value.@type",
+    ),
+    (
+        item(
+            "ProposeAttributeRequestItem",
+            query={**samples.queries()["IQLQuery"], "attributeCreationHints": {"valueType": "Surname"}},
+        ),
+        "attribute.value.@type",
+    ),
+    (
+        item(
+            "ProposeAttributeRequestItem",
+            query=samples.queries()["RelationshipAttributeQuery"],
+            attribute=samples.relationship_attribute(samples.relationship_values()["ProprietaryURL"]),
+        ),
+        "attribute.value.@type",
+    ),
+]
+"""Request items that break a rule between their keys, and what is told to be wrong."""
+
+REQUEST_RULES: list[tuple[str, list[Any], list[Any]]] = [
+    ("id", ["REQ00000000000000001", None], [5]),
+    ("expiresAt", ["2026-01-31", "2026-01-31T12:00:00+01:00", None], ["soon", "2026-02-30", {}, True]),
+    (
+        "items",
+        [[GROUP]],
+        [[], None, {}, [{}], [5], [samples.mail()], [GROUP | {"items": []}], [GROUP | {"items": [GROUP]}]],
+    ),
+    ("title", ["a" * 200], ["a" * 201, None]),
+    ("description", ["a" * 500], ["a" * 501, None]),
+    ("metadata", [{}, None], ["a"]),
+]
+
+GROUP_RULES: list[tuple[str, list[Any], list[Any]]] = [
+    ("title", ["a" * 200], ["a" * 201]),
+    ("description", ["a" * 500], ["a" * 501]),
+    ("metadata", [{}], [[]]),
+]
+
+ACCEPT = answer("AcceptResponseItem")
+
+RESPONSE_RULES: list[tuple[str, list[Any], list[Any]]] = [
+    ("result", ["Accepted", "Rejected"], ["Error", None]),
+    ("requestId", ["REQ"], [None, 5]),
+    (
+        "items",
+        [[{"@type": "ResponseItemGroup", "items": [ACCEPT]}]],
+        [
+            [],
+            None,
+            [{"@type": "ResponseItemGroup", "items": []}],
+            [{"@type": "ResponseItemGroup", "items": [{"@type": "ResponseItemGroup", "items": [ACCEPT]}]}],
+            [item("AuthenticationRequestItem")],
+        ],
+    ),
+]
+
+UNKNOWN_ROOTS: list[dict[str, Any]] = [{}, {"@type": "Letter"}, {"@type": 5}, {"@type": "GivenName", "value": "Ada"}]
+
+VERSIONS: list[tuple[Any, bool]] = [(1, True), ("1", True), ("1.9", True), (2, False), ("x", False), ("11", False)]
+"""What `@version` may be."""
+
+OLD_MAIL: dict[str, Any] = {"@type": "Mail", "to": ["did"], "subject": "s", "content": "b"}
+OLD_FORMS: list[dict[str, Any]] = [
+    OLD_MAIL,
+    samples.request(
+        {
+            **without(item("ShareAttributeRequestItem"), "attributeId"),
+            "sourceAttributeId": "ATT",
+            "title": "Share",
+            "requireManualDecision": True,
+        }
+    ),
+    samples.request(without(item("TransferFileOwnershipRequestItem"), "ownershipToken")),
+    samples.request({"@type": "FreeTextRequestItem", "mustBeAccepted": True, "freeText": "Hello"}),
+    samples.request(
+        {
+            "@type": "RegisterAttributeListenerRequestItem",
+            "mustBeAccepted": True,
+            "query": samples.queries()["IdentityAttributeQuery"],
+        }
+    ),
+    samples.request(
+        item(
+            "ReadAttributeRequestItem",
+            query={**samples.queries()["ThirdPartyRelationshipAttributeQuery"], "thirdParty": samples.PEER},
+        )
+    ),
+    samples.request(item("AuthenticationRequestItem"), expiresAt=1_700_000_000_000),
+    {
+        "@type": "RelationshipCreationContent",
+        "response": samples.response(
+            {"@type": "ShareAttributeAcceptResponseItem", "attributeId": "ATT", "result": "Accepted"},
+            {"@type": "FreeTextAcceptResponseItem", "freeText": "Hello", "result": "Accepted"},
+            {"@type": "RegisterAttributeListenerAcceptResponseItem", "listenerId": "a" * 30, "result": "Accepted"},
+        ),
+    },
+    *(
+        {"@type": "Notification", "id": "NOT", "items": [{"@type": f"{name}NotificationItem", "attributeId": "ATT"}]}
+        for name in (
+            "OwnSharedAttributeDeletedByOwner",
+            "PeerSharedAttributeDeletedByPeer",
+            "ThirdPartyRelationshipAttributeDeletedByPeer",
+            "ThirdPartyOwnedRelationshipAttributeDeletedByPeer",
+        )
+    ),
+    samples.request(
+        item(
+            "CreateAttributeRequestItem",
+            attribute=samples.identity_attribute(
+                {"@type": "BirthDate", "day": {"value": 1}, "month": {"@type": "BirthMonth", "value": 2}, "year": 2000}
+            ),
+        )
+    ),
+]
+"""Forms of older releases: read, and not sent."""
+
 OTHER_FORMS: list[tuple[Any, Any]] = [
     (
         {"@type": "Mail", "to": ["did"], "subject": "s", "body": "b"},

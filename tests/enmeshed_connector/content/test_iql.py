@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from enmeshed_connector.content.iql import And, IqlSyntaxError, Not, Or, Term, evaluate_iql, is_iql, parse_iql
+from tests.support.content_texts import NO_QUERIES
 
 GIVEN_NAME = Term(None, "", value_type="GivenName")
 
@@ -41,31 +42,7 @@ def test_queries_are_read_by_the_grammar(text: str, tree: Any) -> None:
     assert parse_iql(text) == tree
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        " GivenName",
-        "GivenName ",
-        "GivenName&&#a",
-        "(GivenName)",
-        "( GivenName)",
-        "! GivenName",
-        "GivenName &&",
-        "GivenName && ",
-        "GivenName & Sex",
-        "given",
-        "a=1",
-        "StreetAddress.city",
-        "StreetAddress.City=a",
-        "#'a",
-        "#a\\b",
-        "GivenName || || Sex",
-        "( " * 51 + "Sex" + " )" * 51,
-        "( " * 1000,
-        "!" * 4000 + "Sex",
-    ],
-)
+@pytest.mark.parametrize("text", NO_QUERIES)
 def test_other_texts_are_no_queries(text: str) -> None:
     assert not is_iql(text)
 
