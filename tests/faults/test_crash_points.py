@@ -18,9 +18,16 @@ import pytest
 from enmeshed_connector.core.errors import OutcomeUnknown
 from enmeshed_connector.transport.account import TransportAccount
 from enmeshed_connector.transport.bootstrap import open_account
-from enmeshed_connector.transport.objects import PENDING_OPERATIONS, SETTINGS, UNPUSHED_MODIFICATIONS
+from enmeshed_connector.transport.objects import ERASURES, PENDING_OPERATIONS, SETTINGS, UNPUSHED_MODIFICATIONS
 from enmeshed_connector.transport.pending import Ticket
-from enmeshed_connector.transport.relationship_operations import REQUEST_REACTIVATION, REVOKE_REACTIVATION, TERMINATE
+from enmeshed_connector.transport.relationship_operations import (
+    ACCEPT_REACTIVATION,
+    REJECT_REACTIVATION,
+    REQUEST_REACTIVATION,
+    REVOKE_REACTIVATION,
+    TERMINATE,
+    Step,
+)
 from enmeshed_connector.transport.sync_modes import SyncMode
 from enmeshed_connector.transport.work import Work
 from tests.support import oracle
@@ -390,6 +397,57 @@ async def test_hearing_of_a_request_for_reactivation(network: Network) -> None:
         await check_all(network, party, place)
 
 
+@pytest.mark.parametrize("answer", [ACCEPT_REACTIVATION, REJECT_REACTIVATION], ids=lambda step: step.name)
+async def test_answering_a_request_for_reactivation(network: Network, answer: Step) -> None:
+    anna, bert = await pair(network)
+    [relationship] = await anna.store.find("Relationships")
+
+    async def ask(_key: str) -> None:
+        again = await network.account("anna")
+        if (await again.account.relationships.get(relationship["id"]))["status"] == "Active":
+            await again.account.relationships.take(TERMINATE, relationship["id"])
+        await bert.account.sync.sync()
+        await bert.account.relationships.take(REQUEST_REACTIVATION, relationship["id"])
+        await again.account.sync.sync()
+
+    async def act(account: TransportAccount, key: str) -> Any:
+        return await account.relationships.take(answer, relationship["id"], ticket=ticket(key))
+
+    async for party, key, place in deaths(network, "anna", act, prepare=ask, at_least=4):
+        answered = await insist(network, act, party, key)
+        assert answered["status"] == ("Active" if answer is ACCEPT_REACTIVATION else "Terminated"), place
+        await bert.account.sync.sync()
+        heard = await bert.events("transport.relationshipReactivationCompleted")
+        for told in (await party.events("transport.relationshipReactivationCompleted"), heard):
+            reasons = [event["data"]["auditLog"][-1]["reason"] for event in told]
+            assert reasons == [answer.reason.value] * int(key), place
+        asked = await party.events("transport.relationshipReactivationRequested")
+        assert len(asked) == int(key), place
+        await check_all(network, party, place)
+
+
+async def test_asking_for_a_reactivation(network: Network) -> None:
+    anna, bert = await pair(network)
+    [relationship] = await anna.store.find("Relationships")
+    await bert.account.relationships.take(TERMINATE, relationship["id"])
+    await anna.account.sync.sync()
+
+    async def act(account: TransportAccount, key: str) -> Any:
+        return await account.relationships.take(REQUEST_REACTIVATION, relationship["id"], ticket=ticket(key))
+
+    async for party, key, place in deaths(network, "anna", act, at_least=4):
+        asked = await insist(network, act, party, key)
+        assert asked["auditLog"][-1]["reason"] == "ReactivationRequested", place
+        await bert.account.sync.sync()
+        await bert.account.relationships.take(REJECT_REACTIVATION, relationship["id"])
+        await party.account.sync.sync()
+        told = [event["type"] for event in await party.events("transport.relationshipReactivation")]
+        names = ["transport.relationshipReactivationRequested", "transport.relationshipReactivationCompleted"]
+        assert told == names * int(key), place
+        assert [event["type"] for event in await bert.events("transport.relationshipReactivation")] == told, place
+        await check_all(network, party, place)
+
+
 async def test_uploading_a_file(network: Network) -> None:
     async def act(account: TransportAccount, key: str) -> Any:
         return await account.files.upload(
@@ -424,7 +482,11 @@ async def test_decomposing_a_relationship(network: Network) -> None:
         await account.relationships.decompose(ids[key], ticket=ticket(key))
 
     async for party, key, place in deaths(network, "anna", act, prepare=part, at_least=4):
+        if not await party.store.find("Relationships"):
+            # Nobody need repeat the call: the start erases what the dead process did not.
+            assert peers[key].address not in json.dumps(await party.events()), place
         await insist(network, act, party, key)
+        assert await party.store.find(ERASURES) == [], place
         assert await party.store.find("Relationships") == [], place
         assert await party.store.find("Messages") == [], place
         secrets = await party.store.find("Secrets")

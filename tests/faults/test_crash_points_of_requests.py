@@ -6,6 +6,7 @@ through. What callers of both sides see is compared: requests, attributes, messa
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -16,7 +17,8 @@ import pytest
 from enmeshed_connector.consumption.account import ConsumptionAccount, ConsumptionSettings
 from enmeshed_connector.consumption.attributes.documents import ATTRIBUTES
 from enmeshed_connector.consumption.deliveries import DELIVERIES
-from enmeshed_connector.consumption.schema import CONSUMPTION_COLLECTIONS
+from enmeshed_connector.consumption.requests.documents import REQUESTS
+from enmeshed_connector.consumption.schema import CONSUMPTION_COLLECTIONS, CONSUMPTION_SCHEMA
 from enmeshed_connector.core.errors import OutcomeUnknown
 from enmeshed_connector.runtime.use_cases.common import Intent
 from enmeshed_connector.runtime.use_cases.incoming_requests import IncomingRequestUseCases
@@ -27,11 +29,14 @@ from enmeshed_connector.transport.bootstrap import open_account
 from enmeshed_connector.transport.objects import (
     MESSAGES,
     PENDING_OPERATIONS,
+    RELATIONSHIPS,
+    TEMPLATES,
     TRANSPORT_COLLECTIONS,
     Document,
     SynchronizedCollections,
 )
 from enmeshed_connector.transport.pending import Ticket
+from enmeshed_connector.transport.relationship_operations import TERMINATE
 from tests.support import oracle
 from tests.support.consumption import Holder, identity
 from tests.support.crash import Crash, CrashingGateway, CrashingStore, ProcessDied
@@ -358,3 +363,42 @@ async def test_sending_a_request(alice: Asking, bob: Asking) -> None:
         await bob.sync()
         assert await ids_told(bob, "consumption.incomingRequestReceived") == ids, place
         await check_rest(one, place)
+
+
+async def test_decomposing_a_relationship_with_requests(network: Network) -> None:
+    bob = await asking(network, "bob")
+    peers: dict[str, Asking] = {}
+    ids: dict[str, str] = {}
+
+    async def part(key: str) -> None:
+        peers[key] = peer = await asking(network, f"peer{key}")
+        one = await bob.restarted()
+        ids[key] = await relate(peer, one)
+        request, _message = await send(peer, one, proposes("", key), key)
+        await send(peer, one, asks(), f"open/{key}")
+        await one.sync()
+        await send(one, peer, asks(), f"own/{key}")
+        await accept(one, request["id"], f"accept/{key}")
+        await one.holder.of_peer_relationship(peer.address, f"k{key}")
+        await one.holder.transport.relationships.take(TERMINATE, ids[key])
+
+    async def act(one: Asking, key: str) -> None:
+        await one.holder.transport.relationships.decompose(ids[key], ticket=intent(key).ticket)
+
+    async def traces(one: Asking, key: str) -> list[str]:
+        """Returns where the account still has the address of the peer."""
+        collections = [MESSAGES, RELATIONSHIPS, TEMPLATES, *(spec.name for spec in CONSUMPTION_SCHEMA)]
+        found = {collection: await one.holder.all(collection) for collection in collections}
+        found["events"] = await one.holder.events(types="")
+        return [name for name, documents in found.items() if peers[key].address in json.dumps(documents)]
+
+    async for one, key, place in deaths(bob, act, prepare=part, at_least=4):
+        # Nobody need repeat the call: all goes in one commit, and the start erases what the dead process did not.
+        left = await traces(one, key)
+        assert left == [] or {REQUESTS, ATTRIBUTES, DELIVERIES, MESSAGES, "events"} <= set(left), place
+        await insist(act, one, key)
+        assert await traces(one, key) == [], place
+        # What says something of this identity is its own.
+        assert await names(one) == sorted(f"N{number}" for number in range(1, int(key) + 1)), place
+        assert await one.requests() == [], place
+        assert len(await told(one, "transport.relationshipDecomposedBySelf")) == int(key), place
