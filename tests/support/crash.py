@@ -49,15 +49,19 @@ _READS = frozenset({"get", "find", "find_one", "count", "idempotency"})
 
 
 class CrashingStore:
-    """A store whose commits, reservations, erasures and reads are steps."""
+    """A store whose commits, reservations, erasures and reads are steps.
 
-    def __init__(self, store: Store, crash: Crash) -> None:
+    Without `reads` those are none: what is durable is then as it was after the step before.
+    """
+
+    def __init__(self, store: Store, crash: Crash, *, reads: bool = True) -> None:
         self._store = store
         self._crash = crash
+        self._reads = _READS if reads else frozenset()
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._store, name)
-        if name not in _READS:
+        if name not in self._reads:
             return found
 
         async def read(*arguments: Any, **options: Any) -> Any:
