@@ -1,468 +1,404 @@
-"""Every point at which a process can die while a request is asked, received, decided or answered.
+"""Every point at which a process can die between a request and its response, one after the other.
 
-A decision and what has to be sent for it become durable together: the worker of the next process does the second half,
-whether the caller comes back or not, and the peer gets it once. What is seen is what callers see on both sides.
+As in `test_crash_points`, each flow is carried out by a process that dies one step later each time, until it gets
+through. What callers of both sides see is compared: requests, attributes, messages and events, each once and in order.
 """
 
 from __future__ import annotations
 
 import json
-from collections import Counter
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
-from enmeshed_connector.consumption.attributes.documents import ATTRIBUTES, FORWARDING_DETAILS
+from enmeshed_connector.consumption.account import ConsumptionAccount, ConsumptionSettings
+from enmeshed_connector.consumption.attributes.documents import ATTRIBUTES
 from enmeshed_connector.consumption.deliveries import DELIVERIES
 from enmeshed_connector.consumption.requests.documents import REQUESTS
-from enmeshed_connector.consumption.requests.processors.transfer_file_ownership import OWNERSHIP_CLAIMS
+from enmeshed_connector.consumption.schema import CONSUMPTION_COLLECTIONS, CONSUMPTION_SCHEMA
 from enmeshed_connector.core.errors import OutcomeUnknown
-from enmeshed_connector.runtime.use_cases.common import NOBODY
-from enmeshed_connector.transport.objects import FILES, MESSAGES, PENDING_OPERATIONS, RELATIONSHIPS, Document
+from enmeshed_connector.runtime.use_cases.common import Intent
+from enmeshed_connector.runtime.use_cases.incoming_requests import IncomingRequestUseCases
+from enmeshed_connector.runtime.use_cases.messages import MessageUseCases
+from enmeshed_connector.runtime.use_cases.outgoing_requests import OutgoingRequestUseCases
+from enmeshed_connector.runtime.views import Views
+from enmeshed_connector.transport.bootstrap import open_account
+from enmeshed_connector.transport.objects import (
+    MESSAGES,
+    PENDING_OPERATIONS,
+    RELATIONSHIPS,
+    TEMPLATES,
+    TRANSPORT_COLLECTIONS,
+    Document,
+    SynchronizedCollections,
+)
+from enmeshed_connector.transport.pending import Ticket
+from enmeshed_connector.transport.relationship_operations import TERMINATE
 from tests.support import oracle
-from tests.support.consumption import identity, relationship
-from tests.support.network import Network
-from tests.support.request_items import identity_query, item_of
-from tests.support.requests import NO, YES, asks
-from tests.support.whole_account import WholeAccount, deaths, deliver_again, intent, relate, whole_account
+from tests.support.consumption import Holder, identity
+from tests.support.crash import Crash, CrashingGateway, CrashingStore, ProcessDied
+from tests.support.network import BASE_URL, Network
+from tests.support.requests import YES, Asking, asking, asks, relate
 
-NEVER_LOST = None
-RECEIVED = ["incomingRequestReceived", "DecisionRequired"]
-UNDECIDED = ("DecisionRequired", "ManualDecisionRequired")
+T = TypeVar("T")
 
-
-@dataclass
-class Flow:
-    """What the steps of a flow, each for itself, know of each other."""
-
-    requests: dict[str, str] = field(default_factory=dict)
-    peers: dict[str, WholeAccount] = field(default_factory=dict)
-    things: dict[str, Any] = field(default_factory=dict)
+MOST_STEPS = 200
 
 
-async def pair(network: Network) -> tuple[WholeAccount, WholeAccount]:
-    anna, bert = await whole_account(network, "anna"), await whole_account(network, "bert")
-    await relate(anna, bert)
-    return anna, bert
+@pytest.fixture
+async def alice(network: Network) -> Asking:
+    """An account."""
+    return await asking(network, "alice")
 
 
-async def ask(asking: WholeAccount, asked: WholeAccount, *items: Document) -> str:
-    request, _ = await asking.does.outgoing_requests.send(asked.address, asks(*items), NOBODY)
-    return str(request["id"])
+@pytest.fixture
+async def bob(network: Network, alice: Asking) -> Asking:
+    """An account with a relationship to alice."""
+    bob = await asking(network, "bob")
+    await relate(alice, bob)
+    return bob
 
 
-def questions(asking: WholeAccount, key: str) -> list[Document]:
-    """Returns items whose answers leave an attribute of the asking and one of the asked one with both."""
-    created = item_of("CreateAttribute", attribute=relationship(asking.address, key=f"key{key}"))
-    return [created, item_of("ReadAttribute", query=identity_query("GivenName"))]
+async def mortal(one: Asking, crash: Crash) -> Asking:
+    """Opens the account in a process that dies."""
+    environment = await one.network.environment(one.holder.transport.context.account)
+    transport = await open_account(
+        replace(
+            environment,
+            collections=SynchronizedCollections(TRANSPORT_COLLECTIONS, CONSUMPTION_COLLECTIONS),
+            store=CrashingStore(environment.store, crash),
+            gateway=CrashingGateway(environment.gateway, crash),
+        )
+    )
+    consumption = ConsumptionAccount(transport, ConsumptionSettings())
+    await transport.start()
+    return replace(one, holder=Holder(transport, consumption, one.holder.faults))
 
 
-def answers(answering: WholeAccount, key: str) -> list[Document]:
-    return [YES, {"accept": True, "newAttribute": identity(answering.address, f"Name{key}")}]
+async def survives(action: Awaitable[object]) -> bool:
+    """Tells whether the process lives to the end of something."""
+    try:
+        await action
+    except ProcessDied:
+        return False
+    except BaseExceptionGroup as failures:
+        deaths_of_tasks, others = failures.split(ProcessDied)
+        if deaths_of_tasks is None or others is not None:
+            raise
+        return False
+    return True
 
 
-async def decide(account: WholeAccount, request_id: str, items: list[Document], *, accepts: bool = True) -> Document:
-    """Does what a caller does who insists on an answer."""
-    requests = account.does.incoming_requests
-    decision = requests.accept if accepts else requests.reject
-    return await decision(request_id, items, intent(f"decide {request_id}"))
+async def deaths(
+    one: Asking,
+    act: Callable[[Asking, str], Awaitable[object]],
+    *,
+    prepare: Callable[[str], Awaitable[object]] | None = None,
+    at_least: int,
+) -> AsyncIterator[tuple[Asking, str, str]]:
+    """Carries out a flow in processes that die one step later each time.
+
+    Yields, for each of them and for the first that survives: the account opened anew, what the flow was told apart by,
+    and where the process died.
+    """
+    for number in range(1, MOST_STEPS):
+        key = str(number)
+        if prepare is not None:
+            await prepare(key)
+        crash = Crash(None)
+        dying = await mortal(one, crash)
+        crash.die_after(number)
+        has_survived = await survives(act(dying, key))
+        # What the Backbone holds open for the dead process expires.
+        one.network.backbone.services.clock.advance(timedelta(minutes=1))
+        yield await one.restarted(), key, " | ".join(crash.steps[-number:])
+        if has_survived:
+            assert number > at_least, crash.steps
+            return
+    raise AssertionError("the flow does not end")
 
 
-async def insist(act: Callable[[WholeAccount, str], Awaitable[Document]], account: WholeAccount, key: str) -> Document:
+async def insist(act: Callable[[Asking, str], Awaitable[T]], one: Asking, key: str) -> T:
     """Does what a caller does whose answer was lost: the same call again, later when it is not clear yet."""
     try:
-        return await act(account, key)
+        return await act(one, key)
     except OutcomeUnknown:
-        account.network.clock.advance(timedelta(minutes=3))
-        return await act(account, key)
+        one.network.clock.advance(timedelta(minutes=3))
+        return await act(one, key)
 
 
-def check_lost(lost: str | None, place: str) -> None:
-    """Checks that the answer to a call was lost whenever it was made."""
-    assert lost is None or f"after {lost}" not in place
+def intent(key: str) -> Intent:
+    return Intent(Ticket(f"account/method/{key}", "digest", key))
 
 
-async def template_of(account: WholeAccount, **requests: Document) -> Document:
-    expires_at = account.network.clock.now() + timedelta(days=1)
-    content = {"@type": "RelationshipTemplateContent", **requests}
-    return await account.does.templates.create(content, NOBODY, expires_at=expires_at)
+async def accept(one: Asking, request_id: str, key: str) -> Document:
+    """Accepts a request as a caller does."""
+    use_cases = IncomingRequestUseCases(one.holder.transport.context, one.consumption)
+    return await use_cases.accept(request_id, [YES], intent(key))
 
 
-async def load(account: WholeAccount, template: Document) -> None:
-    await account.does.templates.load(template["reference"]["truncated"], NOBODY)
+async def send(one: Asking, peer: Asking, content: Document, key: str) -> tuple[Document, Document]:
+    """Makes a request and sends it as a caller does."""
+    transport, outgoing = one.holder.transport, one.consumption.outgoing_requests
+    messages = MessageUseCases(transport, Views(BASE_URL), outgoing.check_sendable)
+    use_cases = OutgoingRequestUseCases(transport.context, one.consumption, messages)
+    return await use_cases.send(peer.address, content, intent(key))
 
 
-async def told(account: WholeAccount, request_id: str) -> list[str]:
-    """Returns what the log tells of a request: its making, then its states."""
-    found = []
-    for event in await account.party.events("consumption."):
-        name, data = event["type"].removeprefix("consumption."), event.get("data") or {}
-        if "newStatus" in data and data["request"]["id"] == request_id:
-            found.append(data["newStatus"])
-        elif "Request" in name and data.get("id") == request_id:
-            found.append(name)
-    return found
+async def send_due(one: Asking) -> None:
+    while await one.consumption.deliveries.send_due():
+        pass
 
 
-async def attributes_of(account: WholeAccount, key: str) -> list[Document]:
-    """Returns the attributes that `questions` and `answers` leave."""
-    return [
-        attribute
-        for attribute in await account.all(ATTRIBUTES)
-        if attribute["content"].get("key") == f"key{key}" or attribute["content"]["value"]["value"] == f"Name{key}"
-    ]
+async def work(one: Asking) -> None:
+    """Lets the worker of the account try to send what it has to, however long its pauses are."""
+    for _ in range(4):
+        await send_due(one)
+        one.network.clock.advance(timedelta(minutes=10))
 
 
-async def check_exchanged(asking: WholeAccount, answering: WholeAccount, key: str, place: str) -> None:
-    """Checks that both hold the same two attributes, and were told of each once."""
-    held = [{one["id"]: one["@type"] for one in await attributes_of(one, key)} for one in (asking, answering)]
-    assert held[0].keys() == held[1].keys(), place
-    assert sorted(held[0].values()) == ["OwnRelationshipAttribute", "PeerIdentityAttribute"], place
-    assert sorted(held[1].values()) == ["OwnIdentityAttribute", "PeerRelationshipAttribute"], place
-    for account in (asking, answering):
-        created = [event["data"]["id"] for event in await account.party.events("consumption.attributeCreated")]
-        assert [created.count(one) for one in held[0]] == [1, 1], place
-    [own] = [one["id"] for one in await attributes_of(answering, key) if one["@type"] == "OwnIdentityAttribute"]
-    assert len(await answering.all(FORWARDING_DETAILS, attributeId=own)) == 1, place
+async def deliver(one: Asking) -> None:
+    """Lets the worker of the account send what it has to, until nothing is left."""
+    await work(one)
+    assert await one.holder.all(DELIVERIES) == []
 
 
-async def check_not_exchanged(account: WholeAccount, key: str, place: str) -> None:
-    assert await attributes_of(account, key) == [], place
+def proposes(owner: str, key: str) -> Document:
+    """Returns a request that the receiver has an attribute."""
+    item = {"@type": "CreateAttributeRequestItem", "attribute": identity(owner, f"N{key}"), "mustBeAccepted": True}
+    return asks(item)
 
 
-async def check_answered_once(asking: WholeAccount, answering: WholeAccount, request_id: str, place: str) -> None:
-    """Checks that one message brought the response."""
-    for account, is_own in ((asking, False), (answering, True)):
-        responses = [
-            message["content"]["requestId"]
-            for message in await account.all(MESSAGES, isOwn=is_own)
-            if message["content"]["@type"] == "ResponseWrapper"
-        ]
-        assert responses.count(request_id) == 1, place
-    sent = (await answering.does.incoming_requests.get(request_id))["response"]
-    got = (await asking.does.outgoing_requests.get(request_id))["response"]
-    assert sent["content"] == got["content"] and sent["source"] == got["source"], place
+async def told(one: Asking, event_type: str) -> list[Any]:
+    """Returns what the events of a type tell of, in their order."""
+    return [event["data"] for event in await one.holder.events(types="") if event["type"] == event_type]
 
 
-async def check_all(network: Network, place: str, *accounts: WholeAccount) -> None:
-    """Checks what holds of any accounts with nothing left to do."""
-    for account in accounts:
-        assert await account.store.count(PENDING_OPERATIONS) == 0, place
-        assert await account.store.count(DELIVERIES) == 0, place
-        await oracle.check_messages(account.store, network.rows, account.address)
-        await oracle.check_relationships(account.store, network.rows, account.address)
-        await oracle.check_events_delivered(network.rows, account.address)
-        oracle.check_counters(network.rows, account.address)
-        twice = Counter(
-            json.dumps([event["type"], event.get("data")], sort_keys=True)
-            for event in await account.party.events("consumption.")
-            if event["type"] != "consumption.attributeForwardingDetailsChanged"
-        )
-        assert [event for event, times in twice.items() if times > 1] == [], place
+async def ids_told(one: Asking, event_type: str) -> list[str]:
+    return [data["id"] for data in await told(one, event_type)]
 
 
-async def test_receiving_a_request(network: Network) -> None:
-    _, bert = await pair(network)
-    flow = Flow()
+async def changes_told(one: Asking, direction: str, request_id: str) -> list[tuple[str, str]]:
+    """Returns the changes of the state of a request that were told of."""
+    changes = await told(one, f"consumption.{direction}RequestStatusChanged")
+    return [(one["oldStatus"], one["newStatus"]) for one in changes if one["request"]["id"] == request_id]
 
-    async def send(anna: WholeAccount, key: str) -> None:
-        flow.requests[key] = await ask(bert, anna, *questions(bert, key))
 
-    async def act(anna: WholeAccount, key: str) -> None:
-        await anna.work()
+async def names(one: Asking) -> list[str]:
+    """Returns the values of all attributes."""
+    return sorted(attribute["content"]["value"]["value"] for attribute in await one.holder.all(ATTRIBUTES))
 
-    async for anna, key, place in deaths(network, "anna", act, prepare=send, at_least=8):
-        await anna.work_on()
-        await deliver_again(anna)
-        await anna.work_on()
-        request = await anna.does.incoming_requests.get(flow.requests[key])
-        [message] = await anna.all(MESSAGES, id=request["source"]["reference"])
-        assert message["content"]["id"] == request["id"], place
-        assert await told(anna, flow.requests[key]) == RECEIVED, place
-        assert await anna.store.count(REQUESTS) == int(key), place
-        await check_all(network, place, anna, bert)
+
+async def check_rest(one: Asking, place: str) -> None:
+    """Checks that nothing is left over, and that the log has no gaps; messages are those of the Backbone."""
+    store = one.holder.transport.context.store
+    assert await store.count(PENDING_OPERATIONS) == 0, place
+    await oracle.check_messages(store, one.network.rows, one.address)
+    await oracle.check_relationships(store, one.network.rows, one.address)
+    await oracle.check_events_delivered(one.network.rows, one.address)
+    oracle.check_counters(one.network.rows, one.address)
+
+
+async def test_receiving_a_request_by_message(alice: Asking, bob: Asking) -> None:
+    sent: list[str] = []
+
+    async def ask(key: str) -> None:
+        for _ in ("a", "b"):
+            request, _message = await send(alice, bob, asks(), f"{key}/{len(sent)}")
+            sent.append(request["id"])
+
+    async def act(one: Asking, key: str) -> None:
+        await one.sync()
+
+    async for one, _key, place in deaths(bob, act, prepare=ask, at_least=8):
+        await one.sync()
+        assert await ids_told(one, "consumption.incomingRequestReceived") == sent, place
+        assert {request["id"] for request in await one.requests()} == set(sent), place
+        assert set(await one.statuses()) == {"DecisionRequired"}, place
+        for request_id in sent[-2:]:
+            assert await changes_told(one, "incoming", request_id) == [("Open", "DecisionRequired")], place
+        carried = [data["content"]["id"] for data in await told(one, "transport.messageReceived")]
+        assert carried == sent, place
+        await check_rest(one, place)
 
 
 async def test_receiving_a_request_by_template(network: Network) -> None:
-    _, bert = await pair(network)
-    flow = Flow()
+    bob = await asking(network, "bob")
+    templates: dict[str, Document] = {}
 
-    async def offer(anna: WholeAccount, key: str) -> None:
-        flow.things[key] = await template_of(
-            bert, onNewRelationship=asks(), onExistingRelationship=asks(*questions(bert, key))
-        )
+    async def offer(key: str) -> None:
+        peer = await asking(network, f"peer{key}")
+        templates[key] = await peer.template(onNewRelationship=asks())
 
-    async def act(anna: WholeAccount, key: str) -> None:
-        await load(anna, flow.things[key])
+    async def act(one: Asking, key: str) -> None:
+        await one.load(templates[key])
 
-    async for anna, key, place in deaths(network, "anna", act, prepare=offer, at_least=4):
-        [*found] = await anna.all(REQUESTS, **{"source.reference": flow.things[key]["id"]})
-        stored = await anna.all("Templates", id=flow.things[key]["id"])
-        # The one is never there without the other.
-        assert len(found) == len(stored) <= 1, place
-        await load(anna, flow.things[key])
-        [request] = await anna.all(REQUESTS, **{"source.reference": flow.things[key]["id"]})
-        assert request["source"]["type"] == "RelationshipTemplate", place
-        assert await told(anna, request["id"]) == RECEIVED, place
-        # It can be answered, once, as any other.
-        await decide(anna, request["id"], answers(anna, key))
-        await anna.work_on()
-        await bert.work()
-        await check_answered_once(bert, anna, request["id"], place)
-        await check_exchanged(bert, anna, key, place)
-        await check_all(network, place, anna, bert)
+    async for one, key, place in deaths(bob, act, prepare=offer, at_least=4):
+        await act(one, key)
+        sources = [request["source"]["reference"] for request in await one.requests()]
+        assert sorted(sources) == sorted(template["id"] for template in templates.values()), place
+        received = await told(one, "consumption.incomingRequestReceived")
+        assert [data["source"]["reference"] for data in received] == [one["id"] for one in templates.values()], place
+        assert set(await one.statuses()) == {"DecisionRequired"}, place
+        await check_rest(one, place)
 
 
-@pytest.mark.parametrize("lost", [NEVER_LOST, "messages.send"])
-async def test_accepting_a_request(network: Network, lost: str | None) -> None:
-    _, bert = await pair(network)
-    flow = Flow()
+async def test_accepting_a_request_by_message(alice: Asking, bob: Asking) -> None:
+    ids: list[str] = []
 
-    async def send(anna: WholeAccount, key: str) -> None:
-        flow.requests[key] = await ask(bert, anna, *questions(bert, key))
-        await anna.work()
+    async def ask(key: str) -> None:
+        request, _message = await send(alice, bob, proposes(bob.address, key), key)
+        ids.append(request["id"])
+        await (await bob.restarted()).sync()
 
-    async def act(anna: WholeAccount, key: str) -> None:
-        if lost is not None:
-            anna.faults.lose_answer(lost)
-        await decide(anna, flow.requests[key], answers(anna, key))
-        await anna.work_on()
-
-    async for anna, key, place in deaths(network, "anna", act, prepare=send, at_least=8):
-        request_id = flow.requests[key]
-        await anna.work_on()
-        await bert.work()
-        status = (await anna.does.incoming_requests.get(request_id))["status"]
-        if status in UNDECIDED:
-            # Then nothing of it happened, on either side.
-            assert await told(anna, request_id) == RECEIVED, place
-            assert (await bert.does.outgoing_requests.get(request_id))["status"] == "Open", place
-            await check_not_exchanged(anna, key, place)
-        else:
-            # Nobody had to come back for it.
-            assert status == "Completed", place
-            assert (await bert.does.outgoing_requests.get(request_id))["status"] == "Completed", place
-        await decide(anna, request_id, answers(anna, key))
-        await anna.work_on()
-        await bert.work()
-        await deliver_again(bert)
-        await bert.work()
-        accepted = await anna.does.incoming_requests.get(request_id)
-        assert accepted["status"] == "Completed" and accepted["responseDelivery"] == {"done": True}, place
-        assert await told(anna, request_id) == [*RECEIVED, "Decided", "Completed"], place
-        assert await told(bert, request_id) == ["outgoingRequestCreated", "Open", "Completed"], place
-        await check_answered_once(bert, anna, request_id, place)
-        await check_exchanged(bert, anna, key, place)
-        check_lost(lost, place)
-        await check_all(network, place, anna, bert)
-
-
-async def test_rejecting_a_request(network: Network) -> None:
-    _, bert = await pair(network)
-    flow = Flow()
-
-    async def send(anna: WholeAccount, key: str) -> None:
-        flow.requests[key] = await ask(bert, anna, *questions(bert, key))
-        await anna.work()
-
-    async def act(anna: WholeAccount, key: str) -> None:
-        await decide(anna, flow.requests[key], [NO, NO], accepts=False)
-        await anna.work_on()
-
-    async for anna, key, place in deaths(network, "anna", act, prepare=send, at_least=8):
-        request_id = flow.requests[key]
-        await anna.work_on()
-        assert (await anna.does.incoming_requests.get(request_id))["status"] in (*UNDECIDED, "Completed"), place
-        await decide(anna, request_id, [NO, NO], accepts=False)
-        await anna.work_on()
-        await bert.work()
-        rejected = await bert.does.outgoing_requests.get(request_id)
-        assert rejected["response"]["content"]["result"] == "Rejected", place
-        assert await told(anna, request_id) == [*RECEIVED, "Decided", "Completed"], place
-        assert await told(bert, request_id) == ["outgoingRequestCreated", "Open", "Completed"], place
-        await check_answered_once(bert, anna, request_id, place)
-        for account in (anna, bert):
-            await check_not_exchanged(account, key, place)
-        await check_all(network, place, anna, bert)
-
-
-@pytest.mark.parametrize("lost", [NEVER_LOST, "relationships.create"])
-async def test_accepting_the_request_of_a_template(network: Network, lost: str | None) -> None:
-    flow = Flow()
-
-    async def offer(anna: WholeAccount, key: str) -> None:
-        peer = flow.peers[key] = await whole_account(network, f"peer{key}")
-        template = flow.things[key] = await template_of(peer, onNewRelationship=asks(*questions(peer, key)))
-        await load(anna, template)
-        [request] = await anna.all(REQUESTS, peer=peer.address)
-        flow.requests[key] = request["id"]
-
-    async def act(anna: WholeAccount, key: str) -> None:
-        if lost is not None:
-            anna.faults.lose_answer(lost)
-        await decide(anna, flow.requests[key], answers(anna, key))
-        await anna.work()
-
-    await whole_account(network, "anna")
-    async for anna, key, place in deaths(network, "anna", act, prepare=offer, at_least=7):
-        request_id, peer, template_id = flow.requests[key], flow.peers[key], flow.things[key]["id"]
-        if (await anna.does.incoming_requests.get(request_id))["status"] in UNDECIDED:
-            assert network.rows("SELECT id FROM relationships WHERE template_id = ?", template_id) == [], place
-            await check_not_exchanged(anna, key, place)
-            await decide(anna, request_id, answers(anna, key))
-        await anna.work_on()
-        [row] = network.rows("SELECT id FROM relationships WHERE template_id = ?", template_id)
-        # Where no answer told its id, it is what the peer does that tells it.
-        await peer.work()
-        await peer.party.account.relationships.accept(row["id"])
-        await anna.work_on()
-        await decide(anna, request_id, answers(anna, key))
-        await anna.work_on()
-        await peer.work()
-        await deliver_again(peer)
-        await peer.work()
-
-        [row] = network.rows("SELECT id, status FROM relationships WHERE template_id = ?", template_id)
-        assert row["status"] == "Active", place
-        assert len(await anna.all(RELATIONSHIPS, templateId=template_id)) == 1, place
-        completed = await anna.does.incoming_requests.get(request_id)
-        assert completed["response"]["source"] == {"reference": row["id"], "type": "Relationship"}, place
-        assert await told(anna, request_id) == [*RECEIVED, "Decided", "Completed"], place
-        assert await told(peer, request_id) == [
-            "outgoingRequestCreatedAndCompleted",
-            "outgoingRequestFromRelationshipCreationCreatedAndCompleted",
-        ], place
-        await check_exchanged(peer, anna, key, place)
-        check_lost(lost, place)
-        await check_all(network, place, anna, peer)
-
-
-async def test_receiving_a_response(network: Network) -> None:
-    _, bert = await pair(network)
-    flow = Flow()
-
-    async def answer(anna: WholeAccount, key: str) -> None:
-        flow.requests[key] = await ask(anna, bert, *questions(anna, key))
-        await bert.work()
-        await decide(bert, flow.requests[key], answers(bert, key))
-        await bert.work()
-
-    async def act(anna: WholeAccount, key: str) -> None:
-        await anna.work()
-
-    async for anna, key, place in deaths(network, "anna", act, prepare=answer, at_least=8):
-        await anna.work_on()
-        await deliver_again(anna)
-        await anna.work_on()
-        assert await told(anna, flow.requests[key]) == ["outgoingRequestCreated", "Open", "Completed"], place
-        await check_answered_once(anna, bert, flow.requests[key], place)
-        await check_exchanged(anna, bert, key, place)
-        await check_all(network, place, anna, bert)
-
-
-async def test_receiving_a_response_with_a_relationship(network: Network) -> None:
-    flow = Flow()
-
-    async def answer(anna: WholeAccount, key: str) -> None:
-        template = await template_of(anna, onNewRelationship=asks(*questions(anna, key)))
-        peer = flow.peers[key] = await whole_account(network, f"peer{key}")
-        await load(peer, template)
-        [request] = await peer.all(REQUESTS)
-        flow.requests[key] = request["id"]
-        await decide(peer, request["id"], answers(peer, key))
-        await peer.work()
-
-    async def act(anna: WholeAccount, key: str) -> None:
-        await anna.work()
-
-    await whole_account(network, "anna")
-    async for anna, key, place in deaths(network, "anna", act, prepare=answer, at_least=8):
-        await anna.work_on()
-        await deliver_again(anna)
-        await anna.work_on()
-        [relationship] = await anna.all(RELATIONSHIPS, **{"peer.address": flow.peers[key].address})
-        assert relationship["status"] == "Pending", place
-        assert await told(anna, flow.requests[key]) == [
-            "outgoingRequestCreatedAndCompleted",
-            "outgoingRequestFromRelationshipCreationCreatedAndCompleted",
-        ], place
-        await check_exchanged(anna, flow.peers[key], key, place)
-        await check_all(network, place, anna, flow.peers[key])
-
-
-@pytest.mark.parametrize("lost", [NEVER_LOST, "messages.send"])
-async def test_sending_a_request(network: Network, lost: str | None) -> None:
-    _, bert = await pair(network)
-
-    async def act(anna: WholeAccount, key: str) -> Document:
-        if lost is not None:
-            anna.faults.lose_answer(lost)
-        request, message = await anna.does.outgoing_requests.send(
-            bert.address, asks(*questions(anna, key)), intent(f"send {key}")
-        )
-        assert message["content"]["id"] == request["id"]
+    async def act(one: Asking, key: str) -> Document:
+        request = await accept(one, ids[-1], key)
+        await send_due(one)
         return request
 
-    async for anna, key, place in deaths(network, "anna", act, at_least=5):
-        # Before the caller comes back there is the request with its message, or neither.
-        messages = [message["content"]["id"] for message in await anna.all(MESSAGES, isOwn=True)]
-        assert {request["id"] for request in await anna.all(REQUESTS)} == set(messages), place
-        anna.faults.clear()
-        request = await insist(act, anna, key)
-        await bert.work()
-        assert await told(anna, request["id"]) == ["outgoingRequestCreated", "Open"], place
-        assert await told(bert, request["id"]) == RECEIVED, place
-        assert await anna.store.count(REQUESTS) == await bert.store.count(REQUESTS) == int(key), place
-        assert (await anna.does.outgoing_requests.get(request["id"]))["status"] == "Open", place
-        check_lost(lost, place)
-        await check_all(network, place, anna, bert)
+    async for one, key, place in deaths(bob, act, prepare=ask, at_least=16):
+        assert (await accept(one, ids[-1], key))["id"] == ids[-1], place
+        await deliver(one)
+        await alice.sync()
+        own = [message for message in await one.holder.all(MESSAGES) if message["isOwn"]]
+        assert sorted(message["content"]["requestId"] for message in own) == sorted(ids), place
+        sent = await told(one, "transport.messageSent")
+        assert [data["content"]["requestId"] for data in sent] == ids, place
+        arrived = await told(alice, "transport.messageReceived")
+        assert [data["content"]["requestId"] for data in arrived] == ids, place
+        for side in (one, alice):
+            assert set(await side.statuses()) == {"Completed"}, place
+            assert await names(side) == sorted(f"N{number}" for number in range(1, int(key) + 1)), place
+            assert len(await told(side, "consumption.attributeCreated")) == len(ids), place
+            await check_rest(side, place)
+        changes = [("Open", "DecisionRequired"), ("DecisionRequired", "Decided"), ("Decided", "Completed")]
+        assert await changes_told(one, "incoming", ids[-1]) == changes, place
+        assert (await changes_told(alice, "outgoing", ids[-1]))[-1:] == [("Open", "Completed")], place
 
 
-@pytest.mark.parametrize("lost", [NEVER_LOST, "files.claim_ownership"])
-async def test_taking_over_a_file(network: Network, lost: str | None) -> None:
-    _, bert = await pair(network)
-    flow = Flow()
+async def test_accepting_a_request_by_template(network: Network) -> None:
+    bob = await asking(network, "bob")
+    peers: dict[str, Asking] = {}
+    ids: dict[str, str] = {}
 
-    async def hand_over(anna: WholeAccount, key: str) -> None:
-        file = await bert.does.files.upload(key.encode(), NOBODY, filename=f"{key}.txt", mimetype="text/plain")
-        flow.things[key] = file["id"]
-        reference = file["reference"]["truncated"]
-        token = (await bert.all(FILES, id=file["id"]))[0]["ownershipToken"]
-        item = item_of("TransferFileOwnership", fileReference=reference, ownershipToken=token)
-        flow.requests[key] = await ask(bert, anna, item)
-        await anna.work()
+    async def offer(key: str) -> None:
+        peers[key] = await asking(network, f"peer{key}")
+        one = await bob.restarted()
+        await one.load(await peers[key].template(onNewRelationship=proposes("", key)))
+        ids[key] = (await ids_told(one, "consumption.incomingRequestReceived"))[-1]
 
-    async def take(anna: WholeAccount, key: str) -> Document:
-        return await decide(anna, flow.requests[key], [YES])
+    async def act(one: Asking, key: str) -> Document:
+        request = await accept(one, ids[key], key)
+        await send_due(one)
+        return request
 
-    async def act(anna: WholeAccount, key: str) -> None:
-        if lost is not None:
-            anna.faults.lose_answer(lost)
-        await insist(take, anna, key)
-        await anna.work_on()
+    async for one, key, place in deaths(bob, act, prepare=offer, at_least=16):
+        peer = peers[key]
+        assert (await accept(one, ids[key], key))["id"] == ids[key], place
+        await work(one)
+        # Where the answer is lost, nothing tells of the relationship but what the peer does.
+        await peer.sync()
+        (relationship,) = await peer.holder.transport.relationships.find()
+        await peer.holder.transport.relationships.accept(relationship["id"])
+        await one.sync()
+        await deliver(one)
+        rows = network.rows("SELECT id, status FROM relationships WHERE sender = ?", one.address)
+        assert len(rows) == int(key), place
+        assert {row["status"] for row in rows} == {"Active"}, place
+        assert set(await one.statuses()) == {"Completed"}, place
+        assert await peer.statuses() == ["Completed"], place
+        assert await names(one) == sorted(f"N{number}" for number in range(1, int(key) + 1)), place
+        assert await names(peer) == [f"N{key}"], place
+        changes = [("Open", "DecisionRequired"), ("DecisionRequired", "Decided"), ("Decided", "Completed")]
+        assert await changes_told(one, "incoming", ids[key]) == changes, place
+        for side in (one, peer):
+            await check_rest(side, place)
 
-    async for anna, key, place in deaths(network, "anna", act, prepare=hand_over, at_least=12):
-        request_id, file_id = flow.requests[key], flow.things[key]
-        await anna.work_on()
-        await take(anna, key)
-        await anna.work_on()
-        await bert.work()
-        assert await told(anna, request_id) == [*RECEIVED, "Decided", "Completed"], place
-        await check_answered_once(bert, anna, request_id, place)
-        [row] = network.rows("SELECT owner FROM files WHERE id = ?", file_id)
-        assert row["owner"] == anna.address, place
-        [file] = await anna.all(FILES, id=file_id)
-        assert file["isOwn"], place
-        assert await anna.party.account.files.validate_ownership_token(file_id, file["ownershipToken"]), place
-        [there] = await bert.all(FILES, id=file_id)
-        assert (there["isOwn"], there["owner"]) == (False, anna.address), place
-        assert await anna.store.count(OWNERSHIP_CLAIMS) == 0, place
-        for account, kind in ((anna, "OwnIdentityAttribute"), (bert, "PeerIdentityAttribute")):
-            references = await account.all(ATTRIBUTES, **{"content.value.@type": "IdentityFileReference"})
-            assert [one["@type"] for one in references] == [kind] * int(key), place
-        assert await anna.store.count(FORWARDING_DETAILS) == int(key), place
-        check_lost(lost, place)
-        await check_all(network, place, anna, bert)
+
+async def test_receiving_a_response(alice: Asking, bob: Asking) -> None:
+    ids: list[str] = []
+
+    async def answer(key: str) -> None:
+        request, _message = await send(await alice.restarted(), bob, proposes(bob.address, key), f"sent/{key}")
+        ids.append(request["id"])
+        await bob.sync()
+        await accept(bob, ids[-1], key)
+        await deliver(bob)
+
+    async def act(one: Asking, key: str) -> None:
+        await one.sync()
+
+    async for one, key, place in deaths(alice, act, prepare=answer, at_least=8):
+        await one.sync()
+        assert set(await one.statuses()) == {"Completed"}, place
+        assert await names(one) == sorted(f"N{number}" for number in range(1, int(key) + 1)), place
+        assert len(await told(one, "consumption.attributeCreated")) == len(ids), place
+        completed = [
+            data["request"]["id"]
+            for data in await told(one, "consumption.outgoingRequestStatusChanged")
+            if data["newStatus"] == "Completed"
+        ]
+        assert completed == ids, place
+        await check_rest(one, place)
+
+
+async def test_sending_a_request(alice: Asking, bob: Asking) -> None:
+    ids: list[str] = []
+
+    async def act(one: Asking, key: str) -> tuple[Document, Document]:
+        return await send(one, bob, {**asks(), "title": key}, key)
+
+    async for one, key, place in deaths(alice, act, at_least=5):
+        request, message = await insist(act, one, key)
+        ids.append(request["id"])
+        assert (request["status"], request["content"]["title"]) == ("Open", key), place
+        assert request["source"]["reference"] == message["id"], place
+        # No draft is left behind.
+        assert {stored["id"] for stored in await one.requests()} == set(ids), place
+        assert set(await one.statuses()) == {"Open"}, place
+        assert await ids_told(one, "consumption.outgoingRequestCreated") == ids, place
+        await bob.sync()
+        assert await ids_told(bob, "consumption.incomingRequestReceived") == ids, place
+        await check_rest(one, place)
+
+
+async def test_decomposing_a_relationship_with_requests(network: Network) -> None:
+    bob = await asking(network, "bob")
+    peers: dict[str, Asking] = {}
+    ids: dict[str, str] = {}
+
+    async def part(key: str) -> None:
+        peers[key] = peer = await asking(network, f"peer{key}")
+        one = await bob.restarted()
+        ids[key] = await relate(peer, one)
+        request, _message = await send(peer, one, proposes("", key), key)
+        await send(peer, one, asks(), f"open/{key}")
+        await one.sync()
+        await send(one, peer, asks(), f"own/{key}")
+        await accept(one, request["id"], f"accept/{key}")
+        await one.holder.of_peer_relationship(peer.address, f"k{key}")
+        await one.holder.transport.relationships.take(TERMINATE, ids[key])
+
+    async def act(one: Asking, key: str) -> None:
+        await one.holder.transport.relationships.decompose(ids[key], ticket=intent(key).ticket)
+
+    async def traces(one: Asking, key: str) -> list[str]:
+        """Returns where the account still has the address of the peer."""
+        collections = [MESSAGES, RELATIONSHIPS, TEMPLATES, *(spec.name for spec in CONSUMPTION_SCHEMA)]
+        found = {collection: await one.holder.all(collection) for collection in collections}
+        found["events"] = await one.holder.events(types="")
+        return [name for name, documents in found.items() if peers[key].address in json.dumps(documents)]
+
+    async for one, key, place in deaths(bob, act, prepare=part, at_least=4):
+        # Nobody need repeat the call: all goes in one commit, and the start erases what the dead process did not.
+        left = await traces(one, key)
+        assert left == [] or {REQUESTS, ATTRIBUTES, DELIVERIES, MESSAGES, "events"} <= set(left), place
+        await insist(act, one, key)
+        assert await traces(one, key) == [], place
+        # What says something of this identity is its own.
+        assert await names(one) == sorted(f"N{number}" for number in range(1, int(key) + 1)), place
+        assert await one.requests() == [], place
+        assert len(await told(one, "transport.relationshipDecomposedBySelf")) == int(key), place
