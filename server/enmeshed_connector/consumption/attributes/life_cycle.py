@@ -13,7 +13,7 @@ from enmeshed_connector.consumption.attributes.documents import (
 )
 from enmeshed_connector.consumption.attributes.errors import WrongStatusForDeletionInfo
 from enmeshed_connector.consumption.attributes.forwarding import Forwarding, set_deletion_of_attribute
-from enmeshed_connector.consumption.attributes.repository import find
+from enmeshed_connector.consumption.attributes.repository import find, release_peer
 from enmeshed_connector.storage import where
 from enmeshed_connector.transport.listeners import TransportListener
 from enmeshed_connector.transport.objects import Document
@@ -45,6 +45,7 @@ class AttributeLifeCycle(TransportListener):
         for attribute in await find(work, {"peer": peer}):
             await self._deletions.delete_silently(attribute, work)
         await self._forget_forwards(peer, work)
+        release_peer(work, peer)
 
     async def note_proposed_deletion(self, relationship: Document, work: Work) -> None:
         """Notes that the peer has deleted, or will soon have deleted, what was exchanged with it.

@@ -56,6 +56,12 @@ async def hold(work: Work, name: str) -> None:
     work.store_silently(GUARDS, {"id": name})
 
 
+def release_peer(work: Work, peer: str) -> None:
+    """Removes what `hold` left about a peer: whose keys are free, and what of others it shared."""
+    for held in ("keys", "shared"):
+        work.delete_silently(GUARDS, f"{held}:{peer}")
+
+
 async def hold_sharing(work: Work, attribute_id: str) -> None:
     """Holds with whom an attribute is shared."""
     await hold(work, f"sharing:{attribute_id}")
