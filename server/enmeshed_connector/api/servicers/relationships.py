@@ -12,7 +12,8 @@ from enmeshed_connector.api.conversion.attributes import attribute
 from enmeshed_connector.api.conversion.filters import order, relationship_filter
 from enmeshed_connector.api.conversion.values import content_object
 from enmeshed_connector.api.servicers.common import Servicer, intent_of
-from enmeshed_connector.content.errors import ContentInvalid, ContentTypeNotAllowed
+from enmeshed_connector.consumption.requests.errors import NoAcceptedRequest, WrongCreationContent
+from enmeshed_connector.content.errors import ContentInvalid
 from enmeshed_connector.transport.errors import RelationshipError
 from enmeshed_connector.transport.objects import CREATED_AT
 from enmeshed_connector.transport.relationship_operations import (
@@ -41,7 +42,7 @@ class RelationshipsServicer(Servicer, relationships_service_pb2_grpc.Relationshi
         content = content_object(self._codec, request.creation_content, "creation_content") if has_content else None
         try:
             await self.use_cases().relationships.check_can_create(request.template_id, content)
-        except (RelationshipError, ContentInvalid, ContentTypeNotAllowed) as problem:
+        except (RelationshipError, ContentInvalid, NoAcceptedRequest, WrongCreationContent) as problem:
             return pb.CanCreateRelationshipResponse(
                 is_success=False, reason=problem.reason, code=problem.official_code or "", message=problem.message
             )

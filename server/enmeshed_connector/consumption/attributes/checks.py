@@ -114,7 +114,14 @@ class AttributeChecks:
         return SuccessorContent(content)
 
     def _validate(self, content: JsonObject, *, received: bool) -> None:
-        ContentValidator(self._clock.now(), received=received).validate_attribute(content)
+        try:
+            ContentValidator(self._clock.now(), received=received).validate_attribute(content)
+        except ContentInvalid as error:
+            # As the other checks name them: callers give values and tags, and know of no content.
+            violations = [
+                FieldViolation(each.field.removeprefix("content."), each.description) for each in error.violations
+            ]
+            raise type(error)(violations, official_code=error.official_code) from None
 
 
 def trimmed_content(content: JsonObject) -> JsonObject:

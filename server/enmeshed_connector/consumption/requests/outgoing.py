@@ -98,7 +98,7 @@ class OutgoingRequests:
         if content["@type"] != "RelationshipTemplateContent":
             return content
         for name in ("onNewRelationship", "onExistingRelationship"):
-            if name in content:
+            if content.get(name) is not None:
                 result = await self.can_create(content[name], None, f"content.{name}")
                 if not result.is_success:
                     raise refusal(result, RequestInvalid, f"content.{name}.items")

@@ -19,6 +19,7 @@ from enmeshed_connector.consumption.attributes.errors import (
 from enmeshed_connector.consumption.attributes.repository import Reader, forwarding_details
 from enmeshed_connector.consumption.attributes.succession import relationship_successor
 from enmeshed_connector.consumption.notifications.items import SUCCEEDED
+from enmeshed_connector.content.errors import ContentInvalid
 from enmeshed_connector.core.canonical_json import JsonObject
 from enmeshed_connector.core.dates import format_date
 from enmeshed_connector.core.errors import Code, FailedPrecondition, FieldViolation
@@ -189,7 +190,11 @@ class AttributeSharingUseCases:
             expiresAt=None if texts.expires_at is None else format_date(texts.expires_at),
             items=[described],
         )
-        request, _ = await self._requests.send(peer, content, intent)
+        try:
+            request, _ = await self._requests.send(peer, content, intent)
+        except ContentInvalid as error:
+            violations = [FieldViolation(_given_field(each.field), each.description) for each in error.violations]
+            raise type(error)(violations, official_code=error.official_code) from None
         return request
 
     async def _held_version(self, reader: Reader, attribute_id: str, peer: str) -> tuple[Document, Document]:
@@ -247,3 +252,12 @@ def _check_own_identity(attribute: Document) -> None:
         raise NotOwnIdentityAttribute(
             f"Attribute {attribute['id']} is no own identity attribute.", facts={"id": attribute["id"]}
         )
+
+
+def _given_field(field: str) -> str:
+    """Returns the field that the caller gave for one of the request that is made of it."""
+    if field.startswith("content.items[0].attribute"):
+        return field.removeprefix("content.items[0].")
+    if field == "content.items[0].description":
+        return "request.item_description"
+    return field.replace("content.", "request.", 1)
