@@ -88,7 +88,7 @@ NEEDS_MORE = {
     "ShareAuthorizationRequestRequestItem",
     "TransferFileOwnershipRequestItem",
 }
-"""Items that are only valid when something exists that they name, or a tag: their content is taken, and they are not."""
+"""Items that are only valid when something exists that they name, or a tag: right content is taken, they are not."""
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
