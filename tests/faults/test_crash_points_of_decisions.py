@@ -6,9 +6,6 @@ whether the caller comes back or not, and the peer gets it once. What is seen is
 
 from __future__ import annotations
 
-import json
-from collections import Counter
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -16,18 +13,24 @@ from typing import Any
 import pytest
 
 from enmeshed_connector.consumption.attributes.documents import ATTRIBUTES, FORWARDING_DETAILS
-from enmeshed_connector.consumption.deliveries import DELIVERIES
 from enmeshed_connector.consumption.requests.documents import REQUESTS
 from enmeshed_connector.consumption.requests.processors.transfer_file_ownership import OWNERSHIP_CLAIMS
-from enmeshed_connector.core.errors import OutcomeUnknown
 from enmeshed_connector.runtime.use_cases.common import NOBODY
-from enmeshed_connector.transport.objects import FILES, MESSAGES, PENDING_OPERATIONS, RELATIONSHIPS, Document
-from tests.support import oracle
+from enmeshed_connector.transport.objects import FILES, MESSAGES, RELATIONSHIPS, Document
 from tests.support.consumption import identity, relationship
 from tests.support.network import Network
 from tests.support.request_items import identity_query, item_of
 from tests.support.requests import NO, YES, asks
-from tests.support.whole_account import WholeAccount, deaths, deliver_again, intent, relate, whole_account
+from tests.support.whole_account import (
+    WholeAccount,
+    check_whole,
+    deaths,
+    deliver_again,
+    insist,
+    intent,
+    relate,
+    whole_account,
+)
 
 NEVER_LOST = None
 RECEIVED = ["incomingRequestReceived", "DecisionRequired"]
@@ -69,15 +72,6 @@ async def decide(account: WholeAccount, request_id: str, items: list[Document], 
     requests = account.does.incoming_requests
     decision = requests.accept if accepts else requests.reject
     return await decision(request_id, items, intent(f"decide {request_id}"))
-
-
-async def insist(act: Callable[[WholeAccount, str], Awaitable[Document]], account: WholeAccount, key: str) -> Document:
-    """Does what a caller does whose answer was lost: the same call again, later when it is not clear yet."""
-    try:
-        return await act(account, key)
-    except OutcomeUnknown:
-        account.network.clock.advance(timedelta(minutes=3))
-        return await act(account, key)
 
 
 def check_lost(lost: str | None, place: str) -> None:
@@ -147,23 +141,6 @@ async def check_answered_once(asking: WholeAccount, answering: WholeAccount, req
     assert sent["content"] == got["content"] and sent["source"] == got["source"], place
 
 
-async def check_all(network: Network, place: str, *accounts: WholeAccount) -> None:
-    """Checks what holds of any accounts with nothing left to do."""
-    for account in accounts:
-        assert await account.store.count(PENDING_OPERATIONS) == 0, place
-        assert await account.store.count(DELIVERIES) == 0, place
-        await oracle.check_messages(account.store, network.rows, account.address)
-        await oracle.check_relationships(account.store, network.rows, account.address)
-        await oracle.check_events_delivered(network.rows, account.address)
-        oracle.check_counters(network.rows, account.address)
-        twice = Counter(
-            json.dumps([event["type"], event.get("data")], sort_keys=True)
-            for event in await account.party.events("consumption.")
-            if event["type"] != "consumption.attributeForwardingDetailsChanged"
-        )
-        assert [event for event, times in twice.items() if times > 1] == [], place
-
-
 async def test_receiving_a_request(network: Network) -> None:
     _, bert = await pair(network)
     flow = Flow()
@@ -183,7 +160,7 @@ async def test_receiving_a_request(network: Network) -> None:
         assert message["content"]["id"] == request["id"], place
         assert await told(anna, flow.requests[key]) == RECEIVED, place
         assert await anna.store.count(REQUESTS) == int(key), place
-        await check_all(network, place, anna, bert)
+        await check_whole(place, anna, bert)
 
 
 async def test_receiving_a_request_by_template(network: Network) -> None:
@@ -213,7 +190,7 @@ async def test_receiving_a_request_by_template(network: Network) -> None:
         await bert.work()
         await check_answered_once(bert, anna, request["id"], place)
         await check_exchanged(bert, anna, key, place)
-        await check_all(network, place, anna, bert)
+        await check_whole(place, anna, bert)
 
 
 @pytest.mark.parametrize("lost", [NEVER_LOST, "messages.send"])
@@ -257,7 +234,7 @@ async def test_accepting_a_request(network: Network, lost: str | None) -> None:
         await check_answered_once(bert, anna, request_id, place)
         await check_exchanged(bert, anna, key, place)
         check_lost(lost, place)
-        await check_all(network, place, anna, bert)
+        await check_whole(place, anna, bert)
 
 
 async def test_rejecting_a_request(network: Network) -> None:
@@ -286,7 +263,7 @@ async def test_rejecting_a_request(network: Network) -> None:
         await check_answered_once(bert, anna, request_id, place)
         for account in (anna, bert):
             await check_not_exchanged(account, key, place)
-        await check_all(network, place, anna, bert)
+        await check_whole(place, anna, bert)
 
 
 @pytest.mark.parametrize("lost", [NEVER_LOST, "relationships.create"])
@@ -337,7 +314,7 @@ async def test_accepting_the_request_of_a_template(network: Network, lost: str |
         ], place
         await check_exchanged(peer, anna, key, place)
         check_lost(lost, place)
-        await check_all(network, place, anna, peer)
+        await check_whole(place, anna, peer)
 
 
 async def test_receiving_a_response(network: Network) -> None:
@@ -360,7 +337,7 @@ async def test_receiving_a_response(network: Network) -> None:
         assert await told(anna, flow.requests[key]) == ["outgoingRequestCreated", "Open", "Completed"], place
         await check_answered_once(anna, bert, flow.requests[key], place)
         await check_exchanged(anna, bert, key, place)
-        await check_all(network, place, anna, bert)
+        await check_whole(place, anna, bert)
 
 
 async def test_receiving_a_response_with_a_relationship(network: Network) -> None:
@@ -390,7 +367,7 @@ async def test_receiving_a_response_with_a_relationship(network: Network) -> Non
             "outgoingRequestFromRelationshipCreationCreatedAndCompleted",
         ], place
         await check_exchanged(anna, flow.peers[key], key, place)
-        await check_all(network, place, anna, flow.peers[key])
+        await check_whole(place, anna, flow.peers[key])
 
 
 @pytest.mark.parametrize("lost", [NEVER_LOST, "messages.send"])
@@ -418,7 +395,7 @@ async def test_sending_a_request(network: Network, lost: str | None) -> None:
         assert await anna.store.count(REQUESTS) == await bert.store.count(REQUESTS) == int(key), place
         assert (await anna.does.outgoing_requests.get(request["id"]))["status"] == "Open", place
         check_lost(lost, place)
-        await check_all(network, place, anna, bert)
+        await check_whole(place, anna, bert)
 
 
 @pytest.mark.parametrize("lost", [NEVER_LOST, "files.claim_ownership"])
@@ -465,4 +442,4 @@ async def test_taking_over_a_file(network: Network, lost: str | None) -> None:
             assert [one["@type"] for one in references] == [kind] * int(key), place
         assert await anna.store.count(FORWARDING_DETAILS) == int(key), place
         check_lost(lost, place)
-        await check_all(network, place, anna, bert)
+        await check_whole(place, anna, bert)

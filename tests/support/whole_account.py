@@ -5,14 +5,18 @@ Nothing arrives or is sent without `WholeAccount.work`, so that a process can di
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from enmeshed_connector.consumption.account import ConsumptionAccount, ConsumptionSettings
 from enmeshed_connector.consumption.attributes.controller import AttributeSettings
+from enmeshed_connector.consumption.attributes.events import FORWARDING_DETAILS_CHANGED
 from enmeshed_connector.consumption.deliveries import DELIVERIES
+from enmeshed_connector.core.errors import OutcomeUnknown
 from enmeshed_connector.runtime.account_runtime import ACCOUNT_COLLECTIONS, ACCOUNT_SCHEMA
 from enmeshed_connector.runtime.synchronisation import Synchronisation
 from enmeshed_connector.runtime.use_cases.bundle import UseCases
@@ -21,8 +25,11 @@ from enmeshed_connector.storage import Store
 from enmeshed_connector.transport.bootstrap import open_account
 from enmeshed_connector.transport.objects import PENDING_OPERATIONS, Document
 from enmeshed_connector.transport.pending import Ticket
+from tests.support import oracle
 from tests.support.crash import Crash, CrashingGateway, CrashingStore, ProcessDied
 from tests.support.network import Faults, Network, Party, befriend
+
+T = TypeVar("T")
 
 _MOST_STEPS = 100
 _MOST_ROUNDS = 6
@@ -139,6 +146,15 @@ async def deaths(
     raise AssertionError("the flow does not end")
 
 
+async def insist(act: Callable[[WholeAccount, str], Awaitable[T]], account: WholeAccount, key: str) -> T:
+    """Does what a caller does whose answer was lost: the same call again, later when it is not clear yet."""
+    try:
+        return await act(account, key)
+    except OutcomeUnknown:
+        account.network.clock.advance(timedelta(minutes=3))
+        return await act(account, key)
+
+
 async def deliver_again(account: WholeAccount) -> None:
     """Lets the Backbone give out all external events of an account once more."""
 
@@ -146,6 +162,25 @@ async def deliver_again(account: WholeAccount) -> None:
         transaction.run("UPDATE external_events SET is_synced = 0, sync_run_id = NULL WHERE owner = ?", account.address)
 
     await account.network.backbone.services.store.write(forget)
+
+
+async def check_whole(place: str, *accounts: WholeAccount) -> None:
+    """Checks what holds of any accounts that have nothing left to do; `place` is where a process had died."""
+    for account in accounts:
+        rows = account.network.rows
+        assert await account.store.count(PENDING_OPERATIONS) == 0, place
+        assert await account.store.count(DELIVERIES) == 0, place
+        await oracle.check_messages(account.store, rows, account.address)
+        await oracle.check_relationships(account.store, rows, account.address)
+        await oracle.check_events_delivered(rows, account.address)
+        oracle.check_counters(rows, account.address)
+        told = Counter(
+            json.dumps([event["type"], event["data"]], sort_keys=True)
+            for event in await account.party.events("consumption.")
+            # Who has an attribute may change back and forth, and nothing of it may be shown.
+            if "data" in event and event["type"] != FORWARDING_DETAILS_CHANGED
+        )
+        assert [event for event, times in told.items() if times > 1] == [], place
 
 
 def intent(key: str) -> Intent:
