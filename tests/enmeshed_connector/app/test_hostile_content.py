@@ -4,7 +4,6 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, aclosing
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,12 +19,9 @@ from enmeshed.connector.v1 import relationship_templates_service_pb2 as template
 from enmeshed.connector.v1 import relationships_service_pb2 as relationships_pb
 from enmeshed.connector.v1 import tokens_service_pb2 as tokens_pb
 from enmeshed.content.v1 import content_pb2
-from enmeshed_client import Connector as Client
 from enmeshed_connector.content.codec import ContentCodec
-from tests.support.connector import RunningConnector, running_connector
-from tests.support.hostile_peer import FAR, HostilePeer
 from tests.support.mongodb import kinds_to_test, prepare, running_server
-from tests.support.own_peer import own_account
+from tests.support.wires import Wires, wired
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(240)]
 
@@ -92,46 +88,16 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     prepare(kinds_to_test()[:1])
 
 
-class Wires:
-    """A Connector with the account alice, and a hostile peer that has a relationship with her."""
-
-    def __init__(self, running: RunningConnector, peer: HostilePeer) -> None:
-        self.running = running
-        self.peer = peer
-        self.alice = running.accounts["alice"]
-
-    def client(self) -> Client:
-        return self.running.client("alice")
-
-
 @pytest_asyncio.fixture(scope="module", loop_scope="module", params=STORES)
 async def wires(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Wires]:
-    folder: Path = tmp_path_factory.mktemp("wires")
     with ExitStack() as stack:
         overrides = {}
         if request.param != "sqlite":
             server = stack.enter_context(running_server(request.param))
             overrides = {"database.driver": "pymongo", "database.connection_string": server.uri}
-        async with (
-            running_connector(folder / "connector", overrides=overrides) as running,
-            own_account(running.backbone.base_url, folder / "peer") as account,
-        ):
-            peer = HostilePeer(account)
-            async with running.client("alice") as alice:
-                made = await alice.call(alice.relationship_templates.CreateTemplate, template_request())
-                identifier = await peer.ask(made.template.reference.truncated, CONTENTS["5000 levels"][0])
-                await alice.call(alice.account.Sync, account_pb.SyncRequest())
-                accept = relationships_pb.AcceptRelationshipRequest(id=identifier)
-                await alice.call(alice.relationships.AcceptRelationship, accept)
-            await account.sync.sync()
-            yield Wires(running, peer)
-
-
-def template_request() -> templates_pb.CreateTemplateRequest:
-    request = templates_pb.CreateTemplateRequest()
-    request.content.arbitrary_relationship_template_content.value.struct_value.SetInParent()
-    request.expire_time.FromDatetime(FAR)
-    return request
+        folder, creation = tmp_path_factory.mktemp("wires"), CONTENTS["5000 levels"][0]
+        async with wired(folder, creation_content=creation, overrides=overrides) as found:
+            yield found
 
 
 def assert_says(content: content_pb2.Content, text: str, kind: str, what: str) -> None:
@@ -166,7 +132,8 @@ async def test_every_content_of_a_message_reaches_calls_lists_and_streams(wires:
         listed: dict[str, content_pb2.Content] = {}
         async for page in alice.pages(alice.messages.ListMessages, messages_pb.ListMessagesRequest(page_size=20)):
             listed |= {message.id: message.content for message in page.messages}
-        assert set(listed) == {*sent, last}
+        # Other tests of this module send, too.
+        assert set(listed) >= {*sent, last}
         streamed: dict[str, content_pb2.Content] = {}
         async with aclosing(alice.follow("transport.messageReceived", from_beginning=True)) as stream:
             async with asyncio.timeout(30):
@@ -174,7 +141,7 @@ async def test_every_content_of_a_message_reaches_calls_lists_and_streams(wires:
                     streamed[received.event.message.id] = received.event.message.content
                     if received.event.message.id == last:
                         break
-        assert list(streamed) == [*sent, last]
+        assert [identifier for identifier in streamed if identifier in (*sent, last)] == [*sent, last]
         for contents in (listed, streamed):
             assert contents[last].mail.subject == "the last"
             for identifier, what in sent.items():
