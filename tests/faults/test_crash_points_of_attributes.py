@@ -72,6 +72,13 @@ async def share_of_relationship(sharing: WholeAccount, receiving: WholeAccount, 
     return str(attribute["id"])
 
 
+async def tell_of_successor(owner: WholeAccount, peer: WholeAccount, predecessor: str, name: str) -> str:
+    """Makes a new version of an identity attribute, of which the peer will be told, and returns its id."""
+    _, made = await owner.does.attributes.succeed_identity(predecessor, given_name(name), [], NOBODY)
+    await owner.does.attribute_sharing.notify_peer(made["id"], peer.address, NOBODY)
+    return str(made["id"])
+
+
 async def versions(account: WholeAccount, first: str) -> list[str]:
     """Returns the values of all versions of an attribute, from the first one; they must be in one line."""
     found, current = [], (await account.all(ATTRIBUTES, id=first))[0]
@@ -245,8 +252,12 @@ async def test_leaving_a_relationship_with_shared_attributes(network: Network) -
         await share_of_relationship(anna, peer, "key")
         content = asks(item_of("CreateAttribute", attribute=relationship(peer.address, key="never answered")))
         request, message = await peer.does.outgoing_requests.send(anna.address, content, NOBODY)
-        _, newer = await anna.does.attributes.succeed_identity(own, given_name(f"newer{key}"), [], NOBODY)
-        await anna.does.attribute_sharing.notify_peer(newer["id"], peer.address, NOBODY)
+        await tell_of_successor(peer, anna, foreign, f"newer foreign{key}")
+        await peer.work()
+        newer = await tell_of_successor(anna, peer, own, f"newer{key}")
+        await anna.work()
+        assert {one["status"] for one in await anna.all(NOTIFICATIONS)} == {"Completed", "Sent"}
+        await tell_of_successor(anna, peer, newer, f"newest{key}")
         # It is not sent, and never will be.
         await anna.party.account.sync.sync()
         await anna.party.account.relationships.take(TERMINATE, left[key].id)
@@ -276,5 +287,5 @@ async def test_leaving_a_relationship_with_shared_attributes(network: Network) -
         told = await anna.party.events("transport.relationshipDecomposedBySelf")
         assert [event["data"]["relationshipId"] for event in told] == [one.id for one in left.values()], place
         # Own attributes stay.
-        assert len(await anna.all(ATTRIBUTES)) == 2 * int(key), place
+        assert len(await anna.all(ATTRIBUTES)) == 3 * int(key), place
         assert await anna.store.count(PENDING_OPERATIONS) == 0, place
