@@ -1,0 +1,111 @@
+"""Rules of requests hold at the public interface: right ones are taken, wrong ones are refused with their path.
+
+The rows are those that `tests/enmeshed_connector/content` holds the rules against, and the official classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from enmeshed_client import Connector as Client
+from enmeshed_client import ConnectorError
+from tests.support import content_samples as samples
+from tests.support.connector import RunningConnector, running_connector
+from tests.support.content_calls import assert_items, call, exact, faults, forms
+from tests.support.content_rules import (
+    GROUP,
+    GROUP_RULES,
+    ITEM_RULES,
+    REQUEST,
+    REQUEST_RULES,
+    RULES_BETWEEN_KEYS,
+    item,
+)
+
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(240)]
+
+EXPIRY = "2099-01-01T00:00:00Z"
+NEEDS_MORE = {
+    "DeleteAttributeRequestItem",
+    "ProposeAttributeRequestItem",
+    "ReadAttributeRequestItem",
+    "ShareAttributeRequestItem",
+    "ShareAuthorizationRequestRequestItem",
+    "TransferFileOwnershipRequestItem",
+}
+"""Items that are only valid when something exists that they name, or a tag: right content is taken, they are not."""
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RunningConnector]:
+    async with running_connector(tmp_path_factory.mktemp("connector"), is_related=True) as connector:
+        yield connector
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def alice(running: RunningConnector) -> AsyncIterator[Client]:
+    async with running.client("alice") as client:
+        yield client
+
+
+@pytest.mark.parametrize(("name", "key", "right", "wrong"), ITEM_RULES)
+async def test_request_items(alice: Client, name: str, key: str, right: list[Any], wrong: list[Any]) -> None:
+    def items(values: list[Any]) -> list[dict[str, Any]]:
+        changed = {"attribute": samples.identity_attribute(owner="")} if "attribute" in item(name) else {}
+        return [item(name, **{**changed, key: value}) for value in values]
+
+    await assert_items(alice, items(right), items(wrong), key, is_valid=name not in NEEDS_MORE)
+    for wrong_one in items(wrong):
+        content = exact(samples.request({"@type": "RequestItemGroup", "items": [wrong_one]}))
+        told = await faults(alice, "OutgoingRequests.ValidateOutgoingRequest", content=content)
+        assert [field.startswith(f"content.items[0].items[0].{key}") for field in told] == [True]
+
+
+@pytest.mark.parametrize(("changed", "path"), RULES_BETWEEN_KEYS)
+async def test_rules_between_the_keys_of_an_item(alice: Client, changed: dict[str, Any], path: str) -> None:
+    await assert_items(alice, [], [changed], path)
+
+
+@pytest.mark.parametrize(("key", "right", "wrong"), REQUEST_RULES)
+async def test_requests(running: RunningConnector, alice: Client, key: str, right: list[Any], wrong: list[Any]) -> None:
+    peer = running.accounts["bob"]
+    for value in right:
+        for content in forms({**REQUEST, key: value}):
+            # An id is the Connector's to give, and an expiry lies ahead.
+            try:
+                await call(alice, "OutgoingRequests.ValidateOutgoingRequest", content=content)
+            except ConnectorError as error:
+                assert (key, error.reason) == ("id", "INVALID_ARGUMENT")
+    for value in wrong:
+        for content in forms({**REQUEST, key: value}):
+            for method in ("OutgoingRequests.ValidateOutgoingRequest", "OutgoingRequests.CreateOutgoingRequest"):
+                (field,) = await faults(alice, method, content=content, peer=peer)
+                assert field.startswith(f"content.{key}"), value
+            (field,) = await faults(alice, "Messages.SendRequest", content=content, peer=peer)
+            assert field.startswith(f"content.{key}"), value
+            (field,) = await faults(alice, "Messages.SendMessage", content=content, recipients=[peer])
+            assert field.startswith(f"content.{key}"), value
+    assert not (await call(alice, "OutgoingRequests.ListOutgoingRequests")).requests
+
+
+@pytest.mark.parametrize(("key", "right", "wrong"), GROUP_RULES)
+async def test_request_groups(alice: Client, key: str, right: list[Any], wrong: list[Any]) -> None:
+    await assert_items(alice, [{**GROUP, key: one} for one in right], [{**GROUP, key: one} for one in wrong], key)
+
+
+@pytest.mark.parametrize("where", ["onNewRelationship", "onExistingRelationship"])
+@pytest.mark.parametrize(("key", "wrong"), [(key, wrong) for key, _, wrong in REQUEST_RULES])
+async def test_requests_in_templates(alice: Client, where: str, key: str, wrong: list[Any]) -> None:
+    for value in wrong:
+        content = {
+            "@type": "RelationshipTemplateContent",
+            "onNewRelationship": REQUEST,
+            where: {**REQUEST, key: value},
+        }
+        for form in forms(content):
+            (field,) = await faults(alice, "RelationshipTemplates.CreateTemplate", content=form, expireTime=EXPIRY)
+            assert field.startswith(f"content.{where}.{key}"), value
