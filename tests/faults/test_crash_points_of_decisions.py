@@ -8,6 +8,8 @@ whether the caller comes back or not, and the peer gets it once. What is seen is
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -17,9 +19,13 @@ import pytest
 from enmeshed_connector.consumption.attributes.documents import ATTRIBUTES, FORWARDING_DETAILS
 from enmeshed_connector.consumption.requests.documents import REQUESTS
 from enmeshed_connector.consumption.requests.processors.transfer_file_ownership import OWNERSHIP_CLAIMS
+from enmeshed_connector.runtime.automation.automation import Automation
+from enmeshed_connector.runtime.automation.decider.rules import parse_rules
+from enmeshed_connector.runtime.automation.settings import AutomationSettings
 from enmeshed_connector.runtime.use_cases.common import NOBODY
 from enmeshed_connector.transport.objects import FILES, MESSAGES, RELATIONSHIPS, Document
 from tests.support.consumption import identity, relationship
+from tests.support.crash import ProcessDied
 from tests.support.network import Network
 from tests.support.request_items import identity_query, item_of
 from tests.support.requests import NO, YES, asks
@@ -440,4 +446,68 @@ async def test_taking_over_a_file(network: Network, lost: str | None) -> None:
             assert [one["@type"] for one in references] == [kind] * int(key), place
         assert await anna.store.count(FORWARDING_DETAILS) == int(key), place
         check_lost(lost, place)
+        await check_whole(place, anna, bert)
+
+
+async def automation_of(account: WholeAccount) -> Automation:
+    """Returns what accepts each request to create an attribute."""
+    rule = {"requestConfig": {"content.item.@type": "CreateAttributeRequestItem"}, "responseConfig": YES}
+    settings = AutomationSettings(rules=parse_rules([rule], "rules"))
+    automation = Automation(account.party.account, account.consumption, account.does, settings)
+    await automation.prepare()
+    return automation
+
+
+async def decide_by_rules(account: WholeAccount, request_id: str) -> None:
+    """Lets the automation run until the request is decided, or the process dies."""
+    tasks = [asyncio.create_task(until_cancelled(run)) for run in (await automation_of(account)).tasks()]
+    try:
+        async with asyncio.timeout(20):
+            while not any(task.done() for task in tasks):
+                if (await account.consumption.incoming_requests.get(account.store, request_id))[
+                    "status"
+                ] not in UNDECIDED:
+                    break
+                await asyncio.sleep(0.001)
+    finally:
+        for task in tasks:
+            task.cancel()
+        ends = await asyncio.gather(*tasks, return_exceptions=True)
+    for end in ends:
+        if isinstance(end, ProcessDied):
+            raise end
+        assert isinstance(end, asyncio.CancelledError), end
+
+
+async def until_cancelled(run: Callable[[], Awaitable[None]]) -> None:
+    await run()
+
+
+async def test_deciding_by_rules(network: Network) -> None:
+    anna, bert = await pair(network)
+    await automation_of(anna)
+    flow = Flow()
+
+    async def send(anna: WholeAccount, key: str) -> None:
+        flow.requests[key] = await ask(bert, anna, questions(bert, key)[0])
+
+    async def act(anna: WholeAccount, key: str) -> None:
+        await anna.work()
+        await decide_by_rules(anna, flow.requests[key])
+        await anna.work_on()
+
+    async for anna, key, place in deaths(network, "anna", act, prepare=send, at_least=18):
+        request_id = flow.requests[key]
+        await anna.work_on()
+        await decide_by_rules(anna, request_id)
+        await anna.work_on()
+        await bert.work()
+        assert (await anna.does.incoming_requests.get(request_id))["wasAutomaticallyDecided"], place
+        assert await told(anna, request_id) == [*RECEIVED, "Decided", "Completed"], place
+        assert await told(bert, request_id) == ["outgoingRequestCreated", "Open", "Completed"], place
+        processed = await anna.party.events("consumption.messageProcessed")
+        assert [event["data"]["message"]["content"]["id"] for event in processed] == list(flow.requests.values()), place
+        await check_answered_once(bert, anna, request_id, place)
+        for account, kind in ((anna, "PeerRelationshipAttribute"), (bert, "OwnRelationshipAttribute")):
+            assert [one["@type"] for one in await attributes_of(account, key)] == [kind], place
         await check_whole(place, anna, bert)
