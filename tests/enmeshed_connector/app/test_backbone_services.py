@@ -7,11 +7,14 @@ from typing import Any
 import httpx
 import pytest
 
+from enmeshed.connector.v1 import account_service_pb2 as account_pb
 from enmeshed.connector.v1 import announcements_service_pb2 as announcements_pb
 from enmeshed.connector.v1 import events_service_pb2 as events_pb
 from enmeshed.connector.v1 import identity_deletion_process_pb2 as process_pb
 from enmeshed.connector.v1 import identity_deletion_service_pb2 as deletion_pb
+from enmeshed.connector.v1 import monitoring_service_pb2 as monitoring_pb
 from enmeshed.connector.v1 import push_notifications_service_pb2 as push_pb
+from enmeshed.connector.v1 import relationship_templates_service_pb2 as templates_pb
 from enmeshed_client import Connector as Client
 from enmeshed_client import ConnectorError
 from tests.support.connector import RunningConnector, relate, running_connector
@@ -155,3 +158,28 @@ async def test_push_notifications_go_to_peers_only_and_need_a_known_code(running
     assert stranger.facts["recipients"] == bob
     assert unknown.reason == "PUSH_NOTIFICATION_CODE_UNKNOWN"
     assert (nobody.reason, twice.reason) == ("INVALID_ARGUMENT", "INVALID_ARGUMENT")
+
+
+async def test_what_callers_can_learn_of_the_backbone_and_of_this_process(running: RunningConnector) -> None:
+    offered = running.backbone.settings.public_template_references
+    assert isinstance(offered, dict)
+    offered["test"] = [{"title": "Bank", "description": "An account", "truncatedReference": "UkxUQQ"}]
+    async with running.client("alice") as alice:
+        status = await alice.call(alice.account.GetIdentityStatus, account_pb.GetIdentityStatusRequest())
+        check = account_pb.CheckBackboneCompatibilityRequest()
+        compatibility = await alice.call(alice.account.CheckBackboneCompatibility, check)
+        support = await alice.call(alice.monitoring.GetSupportInfo, monitoring_pb.GetSupportInfoRequest())
+        list_public = templates_pb.ListPublicTemplateReferencesRequest()
+        public = await alice.call(alice.relationship_templates.ListPublicTemplateReferences, list_public)
+    assert not status.is_deleted
+    assert compatibility.is_compatible
+    supported = range(compatibility.supported_min_version, compatibility.supported_max_version + 1)
+    assert compatibility.backbone_version in supported
+    assert support.health and all(support.health.values())
+    told = {account.name: account.address for account in support.accounts}
+    assert told == dict(running.accounts)
+    assert running.api_key not in str(support)
+    assert "test" not in [str(value) for value in support.settings.fields.values()]
+    assert [(one.title, one.description, one.truncated_reference) for one in public.references] == [
+        ("Bank", "An account", "UkxUQQ")
+    ]
