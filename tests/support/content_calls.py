@@ -12,6 +12,7 @@ from google.protobuf.message import Message
 from enmeshed.connector.v1 import (
     account_service_pb2,
     attributes_service_pb2,
+    incoming_requests_service_pb2,
     messages_service_pb2,
     outgoing_requests_service_pb2,
     relationship_templates_service_pb2,
@@ -26,6 +27,7 @@ from tests.support import content_samples as samples
 _MODULES = {
     "Account": account_service_pb2,
     "Attributes": attributes_service_pb2,
+    "IncomingRequests": incoming_requests_service_pb2,
     "Messages": messages_service_pb2,
     "OutgoingRequests": outgoing_requests_service_pb2,
     "RelationshipTemplates": relationship_templates_service_pb2,

@@ -495,6 +495,47 @@ OLD_FORMS: list[dict[str, Any]] = [
 ]
 """Forms of older releases: read, and not sent."""
 
+
+def form_settings(kind: str, **more: Any) -> dict[str, Any]:
+    """Returns settings of a form field."""
+    return {"@type": f"{kind}FormFieldSettings", **more}
+
+
+FORM_SETTINGS: list[tuple[dict[str, Any], bool]] = [
+    (form_settings("String", min=5, max=5), True),
+    (form_settings("String", min=5, max=4), False),
+    (form_settings("String", min=5, max=0), True),
+    (form_settings("Integer", min=-1, max=-2), False),
+    (form_settings("Integer", min=0, max=-2), True),
+    (form_settings("Double", min=1.5, max=1.4), False),
+    (form_settings("Double", min=1.5), True),
+    (form_settings("Selection", options=["a"]), True),
+    (form_settings("Selection", options=[]), False),
+    (form_settings("Selection", options=["a", "a"]), False),
+]
+"""Settings of form fields that follow the rules of their type, and whether they may be asked for."""
+
+FORM_ANSWERS: list[tuple[dict[str, Any], list[Any], list[Any]]] = [
+    (form_settings("String"), ["a", "a\nb", "a" * 4096], ["", "a" * 4097, 5, None, ["a"], True]),
+    (form_settings("String", min=2, max=3), ["ab", "abc", "😀"], ["a", "abcd", "😀😀"]),
+    (form_settings("String", min=0, max=0), ["abc"], [""]),
+    (form_settings("Integer", min=-1, max=3), [-1, 3, 2.0], [-2, 4, 1.5, "1", True, None]),
+    (form_settings("Integer", min=0, max=0), [-5, 5], []),
+    (form_settings("Double", min=0.5, max=1.5), [0.5, 1, 1.5], [0.4, 1.6, "1", False]),
+    (form_settings("Boolean"), [True, False], [0, "true", None]),
+    (form_settings("Date"), ["2026-01-31", "2026-01-31T12:00:00.000Z"], ["soon", "2026-02-30", "", 5]),
+    (form_settings("Selection", options=["a", "b"]), ["a"], ["c", "", ["a"], 5, None]),
+    (
+        form_settings("Selection", options=["a", "b"], allowMultipleSelection=True),
+        [["a"], ["b", "a"]],
+        ["a", [], ["c"], ["a", "a"], [5], None],
+    ),
+    (form_settings("Rating", maxRating=5), [1, 5, 3.0], [0, 6, 2.5, "3", True]),
+    (form_settings("Unknown"), [], ["a"]),
+    ({}, [], ["a"]),
+]
+"""Settings of form fields, and which answers fit them."""
+
 OTHER_FORMS: list[tuple[Any, Any]] = [
     (
         {"@type": "Mail", "to": ["did"], "subject": "s", "body": "b"},

@@ -17,6 +17,8 @@ from tests.support import content_samples as samples
 from tests.support.connector import RunningConnector, running_connector
 from tests.support.content_calls import assert_items, call, exact, faults, forms
 from tests.support.content_rules import (
+    FORM_ANSWERS,
+    FORM_SETTINGS,
     GROUP,
     GROUP_RULES,
     ITEM_RULES,
@@ -73,9 +75,10 @@ async def test_rules_between_the_keys_of_an_item(alice: Client, changed: dict[st
 @pytest.mark.parametrize(("key", "right", "wrong"), REQUEST_RULES)
 async def test_requests(running: RunningConnector, alice: Client, key: str, right: list[Any], wrong: list[Any]) -> None:
     peer = running.accounts["bob"]
+    before = (await call(alice, "OutgoingRequests.ListOutgoingRequests")).requests
     for value in right:
         for content in forms({**REQUEST, key: value}):
-            # An id is the Connector's to give, and an expiry lies ahead.
+            # An id is the Connector's to give.
             try:
                 await call(alice, "OutgoingRequests.ValidateOutgoingRequest", content=content)
             except ConnectorError as error:
@@ -89,7 +92,7 @@ async def test_requests(running: RunningConnector, alice: Client, key: str, righ
             assert field.startswith(f"content.{key}"), value
             (field,) = await faults(alice, "Messages.SendMessage", content=content, recipients=[peer])
             assert field.startswith(f"content.{key}"), value
-    assert not (await call(alice, "OutgoingRequests.ListOutgoingRequests")).requests
+    assert (await call(alice, "OutgoingRequests.ListOutgoingRequests")).requests == before
 
 
 @pytest.mark.parametrize(("key", "right", "wrong"), GROUP_RULES)
@@ -109,3 +112,61 @@ async def test_requests_in_templates(alice: Client, where: str, key: str, wrong:
         for form in forms(content):
             (field,) = await faults(alice, "RelationshipTemplates.CreateTemplate", content=form, expireTime=EXPIRY)
             assert field.startswith(f"content.{where}.{key}"), value
+
+
+@pytest.mark.parametrize(("given", "right"), FORM_SETTINGS)
+async def test_settings_of_form_fields_have_bounds_in_order_and_options(
+    running: RunningConnector, alice: Client, given: dict[str, Any], right: bool
+) -> None:
+    for content in forms(samples.request(item("FormFieldRequestItem", settings=given))):
+        result = (await call(alice, "OutgoingRequests.ValidateOutgoingRequest", content=content)).result
+        assert result.is_success is right
+        if not right:
+            assert [one.code for one in result.items] == ["error.consumption.requests.invalidRequestItem"]
+            peer = running.accounts["bob"]
+            with pytest.raises(ConnectorError) as caught:
+                await call(alice, "OutgoingRequests.CreateOutgoingRequest", content=content, peer=peer)
+            assert caught.value.reason == "REQUEST_INVALID"
+            assert [violation.field for violation in caught.value.violations] == ["content.items[0]"]
+
+
+def form_answer(value: Any) -> dict[str, Any] | None:
+    """Returns an answer to a form field as calls give it, None when none can."""
+    if isinstance(value, bool):
+        return {"boolean": value}
+    if isinstance(value, int | float):
+        return {"number": value}
+    if isinstance(value, str):
+        return {"text": value}
+    if isinstance(value, list) and all(isinstance(one, str) for one in value):
+        return {"selection": {"options": value}}
+    return None
+
+
+@pytest.mark.parametrize(
+    ("given", "right", "wrong"), [row for row in FORM_ANSWERS if row[0].get("@type") in samples.form_field_settings()]
+)
+async def test_answers_fit_their_form_field(
+    running: RunningConnector, alice: Client, given: dict[str, Any], right: list[Any], wrong: list[Any]
+) -> None:
+    content = exact(samples.request(item("FormFieldRequestItem", settings=given, mustBeAccepted=True)))
+    sent = await call(alice, "Messages.SendRequest", content=content, peer=running.accounts["bob"])
+    async with running.client("bob") as bob:
+
+        def accepting(value: Any) -> dict[str, Any]:
+            decision = {"accept": {"formField": {"response": form_answer(value)}}}
+            return {"id": sent.request.id, "items": [decision]}
+
+        await call(bob, "Account.Sync")
+        for value in right:
+            able = await call(bob, "IncomingRequests.CanAcceptIncomingRequest", **accepting(value))
+            assert able.result.is_success, value
+        for value in wrong:
+            if form_answer(value) is not None:
+                able = await call(bob, "IncomingRequests.CanAcceptIncomingRequest", **accepting(value))
+                (result,) = able.result.items
+                assert result.code == "error.consumption.requests.invalidAcceptParameters", value
+                with pytest.raises(ConnectorError) as caught:
+                    await call(bob, "IncomingRequests.AcceptIncomingRequest", **accepting(value))
+                assert caught.value.reason == "DECISION_INVALID"
+                assert [violation.field for violation in caught.value.violations] == ["items[0]"]
