@@ -79,6 +79,9 @@ class Side(Protocol):
     async def answer_to_template(self, request_id: str) -> Json:
         """The same for a request of an own template, of which this side learns by its answer."""
 
+    async def has_asked(self, request_id: str) -> bool:
+        """Tells whether this side knows of the request as its own."""
+
     async def offer(self, content: Json) -> Json:
         """Makes a relationship template and returns it; only its `id` and `reference` count."""
 
@@ -201,6 +204,10 @@ class OfficialSide:
             "consumption.outgoingRequestCreatedAndCompleted", lambda request: request["id"] == request_id
         )
         return completed["response"]["content"]
+
+    async def has_asked(self, request_id: str) -> bool:
+        own = await self.peer.call("consumption.outgoingRequests.getRequests", {"query": {}})
+        return request_id in [request["id"] for request in own]
 
     async def offer(self, content: Json) -> Json:
         return await self.peer.call(
@@ -417,6 +424,10 @@ class OurSide:
 
     async def answer_to_template(self, request_id: str) -> Json:
         return await self.answer(request_id)
+
+    async def has_asked(self, request_id: str) -> bool:
+        listed = await self.call("OutgoingRequests", "ListOutgoingRequests", pageSize=500)
+        return request_id in [request.id for request in listed.requests]
 
     async def offer(self, content: Json) -> Json:
         made = await self.call(

@@ -1,6 +1,7 @@
-"""The two types of items that official peers know since 7.1: they go out as recorded, and their answers are read.
+"""The two types of items that 7.0.0 does not know and 7.5.11 does: they go out in that form, and answers are read.
 
-The peer, 7.0.0, does not know them; it plays a newer one by sending what such a one was seen to send.
+The forms are those of the specification of content (section 6), not recordings: no newer peer could be installed here.
+The peer of 7.0.0 stands in for one by sending the response that the specification gives for these items.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from tests.support.connector import relate_clients
 
 pytestmark = [pytest.mark.node, pytest.mark.asyncio(loop_scope="module")]
 
-RECORDED: dict[str, Json] = {
+SHAPES: dict[str, Json] = {
     "ShareCredentialOffer": {
         "@type": "ShareCredentialOfferRequestItem",
         "credentialOfferUrl": "openid-credential-offer://?credential_offer_uri=https%3A%2F%2Fissuer.example%2Foffers%2F1",
@@ -51,10 +52,12 @@ async def sides(
 
 
 @pytest.mark.parametrize("result", ANSWERS)
-@pytest.mark.parametrize("name", RECORDED)
-async def test_a_newer_peer_answers(sides: tuple[OurSide, OurSide, OfficialSide], name: str, result: str) -> None:
+@pytest.mark.parametrize("name", SHAPES)
+async def test_the_answer_of_a_newer_peer_is_read(
+    sides: tuple[OurSide, OurSide, OfficialSide], name: str, result: str
+) -> None:
     ours, _, official = sides
-    request_id = await ours.ask(official.address, RECORDED[name])
+    request_id = await ours.ask(official.address, SHAPES[name])
     asked = (await ours.call("OutgoingRequests", "GetOutgoingRequest", id=request_id)).request
     wrapper = {
         "@type": "ResponseWrapper",
@@ -68,18 +71,18 @@ async def test_a_newer_peer_answers(sides: tuple[OurSide, OurSide, OfficialSide]
     )
     response = await ours.answer(request_id)
 
-    assert ContentCodec().json_from_content(asked.content)["items"] == [RECORDED[name]]
+    assert ContentCodec().json_from_content(asked.content)["items"] == [SHAPES[name]]
     assert (response["result"], response["items"]) == (result, [ANSWERS[result]])
     if name == "ShareCredentialOffer":
         event = await ours.wait_for("consumption.shareCredentialOfferRequestItemProcessedByRecipient")
         told = event.credential_offer_processed
         assert (told.accepted, told.peer) == (result == "Accepted", official.address)
-        assert told.credential_offer_url == RECORDED[name]["credentialOfferUrl"]
+        assert told.credential_offer_url == SHAPES[name]["credentialOfferUrl"]
 
 
 async def test_an_older_peer_goes_on_receiving(sides: tuple[OurSide, OurSide, OfficialSide]) -> None:
     ours, _, official = sides
-    for asked in RECORDED.values():
+    for asked in SHAPES.values():
         await ours.ask(official.address, asked)
     mail = {"@type": "Mail", "to": [official.address], "subject": "After", "body": "it"}
     sent = await ours.call("Messages", "SendMessage", recipients=[official.address], content={"json": mail})
@@ -92,18 +95,18 @@ async def test_an_older_peer_goes_on_receiving(sides: tuple[OurSide, OurSide, Of
     assert received["content"]["subject"] == "After"
 
 
-@pytest.mark.parametrize("name", RECORDED)
+@pytest.mark.parametrize("name", SHAPES)
 async def test_we_are_asked_and_can_only_reject(sides: tuple[OurSide, OurSide, OfficialSide], name: str) -> None:
     ours, friend, _ = sides
     optional = {**item("Authentication", title="Log in"), "mustBeAccepted": False}
-    request_id = await friend.ask(ours.address, optional, {**RECORDED[name], "mustBeAccepted": False})
+    request_id = await friend.ask(ours.address, optional, {**SHAPES[name], "mustBeAccepted": False})
     asked = await ours.is_asked(request_id)
 
     verdict = await ours.can_accept(request_id, [{"accept": True}, {"accept": True}])
     await ours.accept(request_id, [{"accept": True}, {"accept": False, "code": "no.wallet"}])
     response = await friend.answer(request_id)
 
-    assert asked["items"][1] == {**RECORDED[name], "mustBeAccepted": False}
+    assert asked["items"][1] == {**SHAPES[name], "mustBeAccepted": False}
     assert verdict["isSuccess"] is False
     assert verdict["items"][1]["code"] == "error.consumption.requests.invalidRequestItem"
     assert [answer["@type"] for answer in response["items"]] == ["AcceptResponseItem", "RejectResponseItem"]
