@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from google.protobuf import json_format
+from google.protobuf.message import Message
 
-from enmeshed.content.v1 import attribute_pb2, identity_value_pb2
+from enmeshed.content.v1 import attribute_pb2, identity_value_pb2, query_pb2
 from enmeshed_client import Connector as Client
 from enmeshed_client import ConnectorError
 from enmeshed_connector.content.code_lists import COUNTRIES, LANGUAGES
@@ -296,6 +297,32 @@ async def test_queries(alice: Client, name: str, key: str, right: list[Any], wro
     await assert_items(
         alice, items(right), items(wrong), f"query.{key}", is_valid=key not in ("owner", "tags", "queryString")
     )
+
+
+EXECUTIONS: dict[str, tuple[str, type[Message]]] = {
+    "IdentityAttributeQuery": ("ExecuteIdentityAttributeQuery", query_pb2.IdentityAttributeQuery),
+    "RelationshipAttributeQuery": ("ExecuteRelationshipAttributeQuery", query_pb2.RelationshipAttributeQuery),
+    "ThirdPartyRelationshipAttributeQuery": (
+        "ExecuteThirdPartyRelationshipAttributeQuery",
+        query_pb2.ThirdPartyRelationshipAttributeQuery,
+    ),
+    "IQLQuery": ("ExecuteIqlQuery", query_pb2.IQLQuery),
+}
+
+
+@pytest.mark.parametrize(("name", "key", "right", "wrong"), QUERY_RULES)
+async def test_queries_that_are_executed(
+    alice: Client, name: str, key: str, right: list[Any], wrong: list[Any]
+) -> None:
+    method, query_class = EXECUTIONS[name]
+    for value in (*right, *wrong):
+        query = CODEC.from_json({**samples.queries()[name], key: value}, query_class)
+        # Texts in the query language have an error of their own, which the next test meets.
+        if query is None or (key == "queryString" and value in wrong):
+            continue
+        told = await faults(alice, f"Attributes.{method}", query=query)
+        assert bool(told) is (value in wrong), value
+        assert all(field.startswith(f"query.{key}") for field in told), told
 
 
 @pytest.mark.parametrize("text", NO_QUERIES)
