@@ -12,7 +12,7 @@ from typing import NoReturn, TypeVar
 from google.protobuf.message import Message
 
 from enmeshed.content.v1 import content_pb2
-from enmeshed_connector.core.canonical_json import Json, JsonObject, dumps, loads
+from enmeshed_connector.core.canonical_json import Json, JsonObject, dumps, is_too_deep, loads
 from enmeshed_connector.core.errors import FieldViolation
 from enmeshed_connector.core.malformed import MalformedJson, MalformedValue
 
@@ -84,14 +84,17 @@ class ContentCodec:
         nested deeper than this project follows becomes `raw_json`.
 
         Raises:
-            ContentInvalid: The text is not JSON.
+            ContentInvalid: The text is not JSON; not said of one that is nested too deep to be looked at.
         """
         data = text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")
+        # The parser recurses; whatever the garbage collector finalises meanwhile would fail where recursion ends.
+        if is_too_deep(data):
+            return content_pb2.Content(raw_json=data)
         try:
             value = json.loads(
                 data, object_pairs_hook=_unique_members, parse_constant=_refuse, parse_int=_small_integer
             )
-        except (_NotPlain, RecursionError):
+        except _NotPlain:
             return content_pb2.Content(raw_json=data)
         except ValueError:
             raise _not_json() from None

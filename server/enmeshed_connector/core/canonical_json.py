@@ -121,7 +121,7 @@ def dumps(value: Json) -> str:
         data = orjson.dumps(value, option=_OPTIONS)
     except (orjson.JSONEncodeError, RecursionError):
         return _dumps_exactly(value)
-    if type(value) in (int, float) or _NEEDS_EXACT.search(data) or _is_deeper_than_allowed(data):
+    if type(value) in (int, float) or _NEEDS_EXACT.search(data) or is_too_deep(data):
         return _dumps_exactly(value)
     return data.decode("utf-8")
 
@@ -165,6 +165,15 @@ def is_exact(value: Json) -> bool:
     return True
 
 
+def is_too_deep(data: bytes) -> bool:
+    """Returns whether arrays and objects of a JSON text, in UTF-8, are nested deeper than 256; in linear time."""
+    # As many opening brackets as the cap are needed to pass it, so that most texts are done after two counts.
+    if data.count(b"[") + data.count(b"{") <= MAX_DEPTH:
+        return False
+    brackets = _STRING_BYTES.sub(b"", data).translate(None, _NOT_BRACKETS)
+    return max(accumulate(map(_BRACKET_STEPS.__getitem__, brackets)), default=0) > MAX_DEPTH
+
+
 def _utf16_key(name: str) -> bytes:
     return name.encode("utf-16-be", "surrogatepass")
 
@@ -188,16 +197,8 @@ def _sort_deep(value: Json, depth: int) -> Json:
 
 
 def _check_depth(data: bytes, field: str) -> None:
-    if _is_deeper_than_allowed(data):
+    if is_too_deep(data):
         raise NestedTooDeep(field, f"is nested deeper than {MAX_DEPTH}")
-
-
-def _is_deeper_than_allowed(data: bytes) -> bool:
-    # As many opening brackets as the cap are needed to pass it, so that most texts are done after two counts.
-    if data.count(b"[") + data.count(b"{") <= MAX_DEPTH:
-        return False
-    brackets = _STRING_BYTES.sub(b"", data).translate(None, _NOT_BRACKETS)
-    return max(accumulate(map(_BRACKET_STEPS.__getitem__, brackets)), default=0) > MAX_DEPTH
 
 
 def _loads_exactly(text: str, data: bytes | None, field: str) -> Json:

@@ -1,3 +1,4 @@
+import gc
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -276,6 +277,36 @@ def test_keys_are_ordered_by_code_unit() -> None:
 def test_texts_that_say_more_than_their_value_are_kept_as_they_are(text: str) -> None:
     content = CODEC.content_from_text(text)
     assert content.raw_json == text.encode()
+
+
+class Finalised:
+    """Garbage in a cycle, whose finaliser takes a few calls to do its work."""
+
+    def __init__(self, done: list[int]) -> None:
+        self.done = done
+        self.me = self
+
+    def __del__(self) -> None:
+        self.done.append(self.sum_to(50))
+
+    def sum_to(self, number: int) -> int:
+        return number + self.sum_to(number - 1) if number else 0
+
+
+def test_hostile_depth_does_not_break_what_the_garbage_collector_finalises_meanwhile() -> None:
+    text, done = '{"a":' + "[" * 5_000 + "]" * 5_000 + "}", list[int]()
+    threshold = gc.get_threshold()
+    try:
+        for containers in range(500, 1_000, 10):
+            gc.collect()
+            Finalised(done)
+            # The collector runs when so many lists have been begun, one in the other.
+            gc.set_threshold(containers)
+            CODEC.content_from_text(text)
+    finally:
+        gc.set_threshold(*threshold)
+    gc.collect()
+    assert done == [1275] * 50
 
 
 @pytest.mark.parametrize("text", ["", "{", "NaN", '{"a":NaN}', '{"a":Infinity}', b"\xff", '{"a":1}x'])

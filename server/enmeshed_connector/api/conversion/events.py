@@ -16,6 +16,7 @@ from enmeshed_connector.api.conversion.requests import request, request_status
 from enmeshed_connector.api.conversion.things import Converter
 from enmeshed_connector.api.conversion.values import enum_number, set_time
 from enmeshed_connector.api.reasons import public_reason
+from enmeshed_connector.content.plain_json import as_struct
 from enmeshed_connector.core.canonical_json import JsonObject
 from enmeshed_connector.core.errors import DomainError
 from enmeshed_connector.runtime.views import View
@@ -90,12 +91,8 @@ def _message(converter: Converter, view: View, target: event_pb2.Event) -> None:
 
 
 def _json(_converter: Converter, view: View, target: event_pb2.Event) -> None:
-    try:
-        target.json.update(view)
-    except (ValueError, TypeError, OverflowError, RecursionError):
-        # Modules of this server may publish what a Struct cannot hold; no stream may break because of that.
-        target.json.Clear()
-        target.json.SetInParent()
+    # Modules of this server may publish what a Struct cannot hold; no stream may break because of that.
+    target.json.CopyFrom(as_struct(view))
 
 
 def _decomposed(_converter: Converter, view: View, target: event_pb2.Event) -> None:
