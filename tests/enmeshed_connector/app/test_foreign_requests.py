@@ -73,8 +73,8 @@ TAKEN: dict[str, str] = {
     "metadata with a huge array": with_metadata(json.dumps({"a": list(range(100_000))})),
     "metadata with a number past 2^53": with_metadata('{"n":9007199254740993}'),
     "metadata with half a pair": with_metadata('{"n":"\\ud800"}'),
-    "500 groups": json.dumps(asks(*[GROUP] * 500)),
-    "a group of 500 items": json.dumps(asks({**GROUP, "items": [LOGIN] * 500})),
+    "2000 groups": json.dumps(asks(*[GROUP] * 2_000)),
+    "a group of 2000 items": json.dumps(asks({**GROUP, "items": [LOGIN] * 2_000})),
     "a choice of 20000": json.dumps(
         asks(
             {
@@ -160,8 +160,7 @@ TAKEN: dict[str, str] = {
 """Requests that follow the rules, whatever else they say."""
 
 LARGE: dict[str, str] = {
-    "2000 items": json.dumps(asks(*[LOGIN] * 2000)),
-    "a group of 2000 items": json.dumps(asks({**GROUP, "items": [LOGIN] * 2000})),
+    "10001 items": json.dumps(asks(*[LOGIN] * 10_001)),
 }
 """Requests with more items than a call decides: automation may, and else they expire."""
 
