@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from enmeshed_connector.consumption.attributes.documents import ATTRIBUTE_COLLECTIONS, ATTRIBUTE_SCHEMA
+from enmeshed_connector.consumption.attributes.documents import ATTRIBUTE_SCHEMA
+from enmeshed_connector.consumption.attributes.synchronisation import ATTRIBUTE_COLLECTIONS
 from enmeshed_connector.consumption.deliveries import DELIVERY_SCHEMA
 from enmeshed_connector.consumption.drafts import DRAFT_COLLECTION, DRAFT_SCHEMA
 from enmeshed_connector.consumption.identity_metadata import METADATA_COLLECTION, METADATA_SCHEMA
-from enmeshed_connector.consumption.notifications.documents import NOTIFICATION_COLLECTION, NOTIFICATION_SCHEMA
+from enmeshed_connector.consumption.notifications.documents import NOTIFICATION_SCHEMA
+from enmeshed_connector.consumption.notifications.synchronisation import NOTIFICATION_COLLECTION
 from enmeshed_connector.consumption.requests.documents import REQUEST_COLLECTION, REQUEST_SCHEMA
 from enmeshed_connector.consumption.requests.processors.transfer_file_ownership import OWNERSHIP_CLAIM_SCHEMA
 from enmeshed_connector.consumption.settings import SETTING_SCHEMA

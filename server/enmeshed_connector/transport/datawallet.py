@@ -40,6 +40,7 @@ from enmeshed_connector.transport.objects import (
     Document,
     SynchronizedCollections,
 )
+from enmeshed_connector.transport.pulled_changes import PulledChange, PulledChanges
 from enmeshed_connector.transport.relationship_documents import with_creation_time
 from enmeshed_connector.transport.sync_state import DATAWALLET_TIME, NO_RUN, PushAttempt, SyncState
 from enmeshed_connector.transport.work import Cause, Origin, Work, WorkerCommits
@@ -263,8 +264,9 @@ class Datawallet:
             if has_landed and attempt is not None:
                 self._state.forget_pushed(work, attempt.local_ids)
                 self._state.set_attempt(work, None)
-            for object_id, group in groups.items():
-                await self._apply_group(work, object_id, group, is_history=is_history)
+            changes = [await self._apply_group(work, object_id, group) for object_id, group in groups.items()]
+            if not is_history:
+                await self._tell(PulledChanges(work, changes), changes)
             if is_unexplained:
                 work.write_entry(ACCOUNT_INFO, RESTORED, True)
             self._state.set_index(work, max(item.index for item in opened))
@@ -285,9 +287,7 @@ class Datawallet:
                 await self._context.store.declare(CollectionSpec(name))
                 self._declared.add(name)
 
-    async def _apply_group(
-        self, work: Work, object_id: str, group: Sequence[PulledModification], *, is_history: bool
-    ) -> None:
+    async def _apply_group(self, work: Work, object_id: str, group: Sequence[PulledModification]) -> PulledChange:
         collection = group[0].collection
         before = await work.get(collection, object_id)
         after: Document | None = dict(before) if before is not None else None
@@ -317,11 +317,17 @@ class Datawallet:
             work.store_silently(collection, after)
             if collection == DEVICES and object_id == self._context.device.id and "publicKey" in after:
                 work.write_entry(ACCOUNT_INFO, "device", {k: v for k, v in after.items() if not k.startswith("_")})
-        if not is_history:
-            shared = self._collections.find(collection)
-            read = None if shared is None else shared.events
-            for event in events_of_change(collection, before, after) if read is None else read(before, after):
-                work.publish(event.type, event.data, subjects=event.subjects)
+        return PulledChange(collection, object_id, before, after)
+
+    async def _tell(self, pulled: PulledChanges, changes: Sequence[PulledChange]) -> None:
+        """Publishes the events for what other devices did, once all of it is written."""
+        for change in changes:
+            shared = self._collections.find(change.collection)
+            if shared is not None and shared.events is not None:
+                await shared.events(change, pulled)
+                continue
+            for event in events_of_change(change.collection, change.before, change.after):
+                pulled.work.publish(event.type, event.data, subjects=event.subjects)
 
 
 def _version_too_low() -> DatawalletVersionTooLow:

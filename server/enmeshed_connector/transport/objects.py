@@ -9,12 +9,15 @@ Source: transport.md, sections 1.1, 8 and 11.1.
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from enmeshed_connector.core.canonical_json import Json
+
+if TYPE_CHECKING:
+    from enmeshed_connector.transport.pulled_changes import PulledChange, PulledChanges
 
 Document = dict[str, Any]
 """A stored document: the verbose JSON of the object, in the official shape. Properties of ours start with `_`."""
@@ -77,9 +80,9 @@ class ConsequentEvent:
     subjects: tuple[str, ...]
 
 
-ChangeReader = Callable[[Document | None, Document | None], Iterable[ConsequentEvent]]
-"""Gives the events for a document before and after a change of another device, None where there is none, in their
-order. What other devices wrote may be of any form."""
+ChangeTeller = Callable[["PulledChange", "PulledChanges"], Awaitable[None]]
+"""Publishes the events that follow from a change of another device, in the commit that stores it; it is given the other
+changes of the commit, too."""
 
 
 @dataclass(frozen=True)
@@ -99,8 +102,8 @@ class SynchronizedCollection:
     """Properties of the category Metadata."""
     userdata: tuple[str, ...] = ()
     """Properties of the category Userdata."""
-    events: ChangeReader | None = None
-    """The events for changes of other devices, where a room above knows them."""
+    events: ChangeTeller | None = None
+    """Tells of changes of other devices, where a room above knows how."""
 
     def categories(self) -> Iterator[tuple[Category, tuple[str, ...]]]:
         """Yields each category with its properties, in the order in which modifications are made."""

@@ -1,4 +1,4 @@
-"""What stored attributes look like, and how they are shared with other devices.
+"""What stored attributes look like.
 
 Source: consumption.md, sections 2 and 3.
 """
@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from enmeshed_connector.core.canonical_json import Json, JsonObject, sort_members
 from enmeshed_connector.storage import CollectionSpec
-from enmeshed_connector.transport.objects import Document, SynchronizedCollection
+from enmeshed_connector.transport.objects import Document
 
 ATTRIBUTES: Final = "Attributes"
 FORWARDING_DETAILS: Final = "AttributeForwardingDetails"
@@ -73,32 +73,6 @@ FINAL: Final = frozenset(
 )
 """What is not replaced unless somebody insists."""
 DELETED: Final = frozenset({DeletionStatus.DELETED_BY_RECIPIENT, DeletionStatus.DELETED_BY_EMITTER})
-
-ATTRIBUTE_COLLECTIONS: Final[tuple[SynchronizedCollection, ...]] = (
-    SynchronizedCollection(
-        # Holds all classes; each has a part of these properties.
-        ATTRIBUTES,
-        technical_data=(
-            "@type",
-            "@context",
-            "createdAt",
-            "succeeds",
-            "succeededBy",
-            "wasViewedAt",
-            "isDefault",
-            "peer",
-            "sourceReference",
-            "deletionInfo",
-            "initialAttributePeer",
-        ),
-        userdata=("content",),
-    ),
-    SynchronizedCollection(
-        FORWARDING_DETAILS,
-        # Without `@type`: official devices do not send it, either.
-        technical_data=("attributeId", "peer", "sourceReference", "sharedAt", "deletionInfo"),
-    ),
-)
 
 ATTRIBUTE_SCHEMA: Final[tuple[CollectionSpec, ...]] = (
     CollectionSpec(

@@ -7,7 +7,7 @@ from typing import Final
 
 from enmeshed_connector.core.canonical_json import JsonObject, sort_members
 from enmeshed_connector.storage import CollectionSpec
-from enmeshed_connector.transport.objects import Document, SynchronizedCollection, without_unset
+from enmeshed_connector.transport.objects import Document, without_unset
 
 NOTIFICATIONS: Final = "Notifications"
 
@@ -24,12 +24,6 @@ class NotificationStatus(enum.StrEnum):
     ERROR = "Error"
     """Could not be processed; nothing of it was done."""
 
-
-NOTIFICATION_COLLECTION: Final = SynchronizedCollection(
-    NOTIFICATIONS,
-    technical_data=("@type", "@context", "isOwn", "peer", "createdAt", "receivedByDevice", "status", "source"),
-    userdata=("content",),
-)
 
 NOTIFICATION_SCHEMA: Final = CollectionSpec(
     NOTIFICATIONS, indexes=("isOwn", "peer", "status", "source.reference"), sortable=("createdAt",)

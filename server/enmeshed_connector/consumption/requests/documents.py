@@ -9,7 +9,7 @@ import enum
 from collections.abc import Iterator
 from typing import Final
 
-from enmeshed_connector.consumption.requests.events import events_of_change
+from enmeshed_connector.consumption.requests.events import tell_change
 from enmeshed_connector.core.canonical_json import Json, JsonObject, sort_members
 from enmeshed_connector.core.dates import format_date, parse_date
 from enmeshed_connector.storage import CollectionSpec
@@ -66,7 +66,7 @@ REQUEST_COLLECTION: Final = SynchronizedCollection(
         "wasAutomaticallyDecided",
     ),
     userdata=("content", "response"),
-    events=events_of_change,
+    events=tell_change,
 )
 
 REQUEST_SCHEMA: Final = CollectionSpec(

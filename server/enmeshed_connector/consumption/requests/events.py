@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Final
 
 from enmeshed_connector.transport.message_documents import subjects_of_message
-from enmeshed_connector.transport.objects import ConsequentEvent, Document, public_part, without_unset
+from enmeshed_connector.transport.objects import Document, public_part, without_unset
+from enmeshed_connector.transport.pulled_changes import PulledChange, PulledChanges
 from enmeshed_connector.transport.work import Work
 
 INCOMING_RECEIVED: Final = "consumption.incomingRequestReceived"
@@ -32,19 +32,20 @@ OF_REQUESTS: Final = frozenset(
 """One of these is in each commit that makes or changes a request."""
 
 
-def events_of_change(before: Document | None, after: Document | None) -> Iterator[ConsequentEvent]:
-    """Yields the events for a request that another device of this identity made or changed."""
-    if after is None or not _is_readable(after):
+async def tell_change(change: PulledChange, pulled: PulledChanges) -> None:
+    """Publishes the events for a request that another device of this identity made or changed."""
+    request = change.after
+    if request is None or not _is_readable(request):
         return
-    subjects = (after["peer"],)
+    # A new request comes in parts: what was not all there was not told of, either.
+    before = change.before if change.before is not None and _is_readable(change.before) else None
     if before is None:
-        created = OUTGOING_CREATED if after["isOwn"] else INCOMING_RECEIVED
-        yield ConsequentEvent(created, after, subjects)
-    event_type = OUTGOING_STATUS_CHANGED if after["isOwn"] else INCOMING_STATUS_CHANGED
-    for entry in _log_of(after)[len(_log_of(before)) :]:
+        publish(pulled.work, OUTGOING_CREATED if request["isOwn"] else INCOMING_RECEIVED, request)
+    event_type = OUTGOING_STATUS_CHANGED if request["isOwn"] else INCOMING_STATUS_CHANGED
+    for entry in _log_of(request)[len(_log_of(before)) :]:
         # One change may bring several states; each is told with the request as it is now.
-        data = {"request": public_part(after), "oldStatus": entry["oldStatus"], "newStatus": entry["newStatus"]}
-        yield ConsequentEvent(event_type, data, subjects)
+        data = {"request": public_part(request), "oldStatus": entry["oldStatus"], "newStatus": entry["newStatus"]}
+        pulled.work.publish(event_type, data, subjects=(request["peer"],))
 
 
 def _is_readable(request: Document) -> bool:
