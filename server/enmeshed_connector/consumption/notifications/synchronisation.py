@@ -39,6 +39,9 @@ async def tell_of_notification(change: PulledChange, pulled: PulledChanges) -> N
     before = change.before if change.before is not None and _is_readable(change.before) else None
     if before is not None and before["status"] == notification["status"]:
         return
+    if notification["status"] == NotificationStatus.OPEN:
+        # Its device tells nothing before it has processed it, either.
+        return
     if not notification["isOwn"] and notification["status"] == NotificationStatus.COMPLETED:
         for item in notification["content"]["items"]:
             await _tell_of_item(item, pulled)

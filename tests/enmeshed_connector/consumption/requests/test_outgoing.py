@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from enmeshed_backbone.settings import Settings
 from enmeshed_connector.consumption.attributes.documents import ATTRIBUTES
 from enmeshed_connector.consumption.requests.documents import REQUESTS, typed
 from enmeshed_connector.consumption.requests.errors import (
@@ -186,7 +188,14 @@ async def test_what_the_peer_accepts_is_applied_with_its_response(alice: Asking,
     assert (attribute["id"], attribute["peer"]) == ("ATT00000000000000001", bob.address)
 
 
-async def test_what_another_device_does_with_requests_causes_the_same_events(network: Network) -> None:
+@pytest.mark.parametrize("page_size", [1, 50])
+async def test_what_another_device_does_with_requests_causes_the_same_events(tmp_path: Path, page_size: int) -> None:
+    # Each page is applied by itself: with small ones the parts of a request arrive one after the other.
+    async with Network(tmp_path, Settings(seed_identities=False, page_size=page_size)) as network:
+        await _check_that_requests_are_told_once(network)
+
+
+async def _check_that_requests_are_told_once(network: Network) -> None:
     first = await asking(network, "first", datawallet_enabled=True)
     device = await first.holder.transport.devices.create()
     secret = await first.holder.transport.devices.shared_secret(device["id"])
@@ -201,6 +210,7 @@ async def test_what_another_device_does_with_requests_causes_the_same_events(net
     assert {one["id"]: one["status"] for one in await second.requests()} == {asked["id"]: "Decided", sent["id"]: "Open"}
     events = [event for event in await second.holder.events() if "Request" in event["type"]]
     assert {event["origin"] for event in events} == {"DATAWALLET"}
+    assert all((event["data"].get("request") or event["data"])["content"]["items"] for event in events)
     told = [(event["type"], event["data"].get("newStatus")) for event in events]
     assert sorted(told, key=str) == sorted(
         [
