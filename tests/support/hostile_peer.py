@@ -33,6 +33,16 @@ from enmeshed_connector.transport.relationship_documents import Status
 FAR = datetime(2099, 1, 1, tzinfo=UTC)
 
 
+def nested(levels: int, inner: str = "null") -> str:
+    """Returns the text of objects in objects.
+
+    Args:
+        levels: How many.
+        inner: The text of what is in the innermost one.
+    """
+    return '{"a":' * levels + inner + "}" * levels
+
+
 class HostilePeer:
     """Sends whatever it is told."""
 

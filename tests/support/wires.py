@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 
 from enmeshed.connector.v1 import account_service_pb2 as account_pb
@@ -12,7 +12,14 @@ from enmeshed.connector.v1 import relationships_service_pb2 as relationships_pb
 from enmeshed_client import Connector as Client
 from tests.support.connector import RunningConnector, running_connector
 from tests.support.hostile_peer import FAR, HostilePeer
+from tests.support.mongodb import Kind, kinds_to_test, running_server
 from tests.support.own_peer import own_account
+
+STORES: tuple[Kind | None, ...] = (None, *kinds_to_test()[:1])
+"""The stores that whole Connectors are shown on: SQLite, and a server."""
+
+UNRECEIVED = 4
+"""So many messages may be on their way at once; the Backbone takes few that their recipient has not fetched."""
 
 
 class Wires:
@@ -52,6 +59,18 @@ async def wired(
             await alice.call(alice.relationships.AcceptRelationship, accept)
         await account.sync.sync()
         yield Wires(running, peer)
+
+
+@asynccontextmanager
+async def wired_on(store: Kind | None, folder: Path, *, creation_content: str) -> AsyncIterator[Wires]:
+    """Runs both on one of `STORES`; else as `wired`."""
+    with ExitStack() as stack:
+        overrides = {}
+        if store is not None:
+            server = stack.enter_context(running_server(store))
+            overrides = {"database.driver": "pymongo", "database.connection_string": server.uri}
+        async with wired(folder, creation_content=creation_content, overrides=overrides) as found:
+            yield found
 
 
 def _template_request() -> templates_pb.CreateTemplateRequest:

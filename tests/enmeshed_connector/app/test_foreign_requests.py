@@ -25,6 +25,7 @@ from enmeshed_client import Connector as Client
 from enmeshed_client import ConnectorError
 from enmeshed_connector.content.codec import ContentCodec
 from tests.support import content_samples as samples
+from tests.support.hostile_peer import nested
 from tests.support.wires import Wires, wired
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(240)]
@@ -45,11 +46,6 @@ GROUP = {"@type": "RequestItemGroup", "items": [LOGIN]}
 
 def asks(*items: Any, **more: Any) -> dict[str, Any]:
     return {"@type": "Request", "items": list(items), **more}
-
-
-def nested(levels: int, inner: Any = None) -> str:
-    """Returns the text of objects in objects."""
-    return '{"a":' * levels + json.dumps(inner) + "}" * levels
 
 
 def with_metadata(text: str) -> str:
