@@ -21,11 +21,26 @@ from enmeshed_connector.transport.objects import (
 )
 
 _REACTIVATION_ENDS = {"AcceptanceOfReactivation", "RejectionOfReactivation", "RevocationOfReactivation"}
+_PARTS = {
+    MESSAGES: ("createdBy", "content"),
+    RELATIONSHIPS: ("peer", "templateId"),
+    TEMPLATES: ("createdBy", "content"),
+    FILES: ("owner", "filename"),
+}
+"""What is in each part of a document that events show: one property for each category that travels by itself."""
 _PEER_DELETION_EVENTS = {"ToBeDeleted": events.PEER_TO_BE_DELETED, "Deleted": events.PEER_DELETED}
 
 
 def events_of_change(collection: str, before: Document | None, after: Document | None) -> Iterator[ConsequentEvent]:
-    """Yields the events for a document that another device made, changed or deleted, in their order."""
+    """Yields the events for a document that another device made, changed or deleted, in their order.
+
+    The parts of a new document may come in several commits; it is told of when it is all there.
+    """
+    parts = _PARTS.get(collection, ())
+    if before is not None and not before.keys() >= set(parts):
+        before = None
+    if after is not None and not after.keys() >= set(parts):
+        return
     if collection == MESSAGES:
         yield from _of_message(before, after)
     elif collection == RELATIONSHIPS:

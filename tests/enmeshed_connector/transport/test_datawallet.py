@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from enmeshed_backbone.settings import Settings
 from enmeshed_connector.backbone.endpoints.datawallet import Datawallet as DatawalletCalls
 from enmeshed_connector.backbone.endpoints.datawallet import NewModification, NewModifications
 from enmeshed_connector.backbone.errors import AnswerLost, BackboneUnavailable
@@ -254,6 +256,28 @@ async def test_changes_of_another_device_cause_events_that_say_so(network: Netwo
     events = [event for event in await second.events("transport.message") if event["origin"] == "DATAWALLET"]
     assert [event["type"] for event in events] == ["transport.messageSent", "transport.messageWasReadAtChanged"]
     assert events[0]["data"]["id"] == message["id"]
+
+
+async def test_what_arrives_in_parts_is_told_of_when_it_is_all_there(tmp_path: Path) -> None:
+    async with Network(tmp_path, Settings(seed_identities=False, page_size=1)) as network:
+        first = await network.account("anna", datawallet_enabled=True)
+        device = await first.account.devices.create()
+        secret = await first.account.devices.shared_secret(device["id"])
+        second = await network.account("anna2", secret=secret, datawallet_enabled=True)
+        await sync(first, second)
+        bert = await network.account("bert")
+        await network.befriend(bert, first)
+        sent = await first.account.messages.send([bert.address], {"text": "Hello"})
+        await sync(first, second)
+
+        told = {
+            event["type"]: event["data"]
+            for event in await second.events("transport.")
+            if event["origin"] == "DATAWALLET" and "data" in event
+        }
+        assert told["transport.messageSent"]["content"] == sent["content"]
+        assert told["transport.relationshipChanged"]["templateId"]
+        assert told["transport.peerRelationshipTemplateLoaded"]["content"]
 
 
 async def test_the_past_of_the_identity_causes_no_events_on_a_new_device(network: Network) -> None:
