@@ -29,7 +29,7 @@ _TAG_BYTES: Final = 16
 # Fetched at once: what is too much for the page was read for nothing, and stays in memory for that long.
 _CHUNK: Final = 50
 
-M = TypeVar("M", bound=Message)
+M = TypeVar("M", bound=Message | bytes)
 D = TypeVar("D")
 
 
@@ -149,7 +149,7 @@ async def collect_page(
 
     Args:
         fetch: Returns at most so many documents after a place, in the order of the list.
-        convert: Makes the message of a document.
+        convert: Makes the message of a document, or that message serialised.
         request: A list request.
         account: The account of the call.
         tokens: Makes the token of the next page.
@@ -171,7 +171,7 @@ async def collect_page(
         taken = 0
         for document in documents[:wanted]:
             item = convert(document)
-            total += item.ByteSize()
+            total += len(item) if isinstance(item, bytes) else item.ByteSize()
             if items and total > max_bytes:
                 break
             items.append(item)

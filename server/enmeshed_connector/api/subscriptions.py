@@ -19,6 +19,7 @@ from enmeshed_connector.api.event_selection import EventSelection
 from enmeshed_connector.api.live_window import LiveWindow, WindowEntry
 from enmeshed_connector.api.permissions import SECRETS
 from enmeshed_connector.api.readiness import Readiness
+from enmeshed_connector.api.wire_format import length_delimited
 from enmeshed_connector.core.canonical_json import JsonObject
 from enmeshed_connector.runtime.views import View
 from enmeshed_connector.storage import Log, LogEvent, Position, PositionTruncated
@@ -287,10 +288,10 @@ class Subscription:
         """
         self._position = position
         self._mark_frame()
-        batch = b"".join(_field(pb.EventBatch.EVENTS_FIELD_NUMBER, event) for event in events)
-        return _field(pb.SubscribeResponse.RESUME_TOKEN_FIELD_NUMBER, self._log.token(position).encode()) + _field(
-            pb.SubscribeResponse.EVENTS_FIELD_NUMBER, batch
-        )
+        batch = b"".join(length_delimited(pb.EventBatch.EVENTS_FIELD_NUMBER, event) for event in events)
+        return length_delimited(
+            pb.SubscribeResponse.RESUME_TOKEN_FIELD_NUMBER, self._log.token(position).encode()
+        ) + length_delimited(pb.SubscribeResponse.EVENTS_FIELD_NUMBER, batch)
 
 
 def resume_token_expired(oldest: str) -> ResumeTokenExpired:
@@ -303,17 +304,3 @@ def resume_token_expired(oldest: str) -> ResumeTokenExpired:
         "the events after the resume token are gone: read the present state, then go on from the oldest token",
         facts={"oldest_resume_token": oldest},
     )
-
-
-def _field(number: int, data: bytes) -> bytes:
-    """Returns a length-delimited field of the protobuf wire format."""
-    return _varint(number << 3 | 2) + _varint(len(data)) + data
-
-
-def _varint(number: int) -> bytes:
-    encoded = bytearray()
-    while number > 0x7F:
-        encoded.append(number & 0x7F | 0x80)
-        number >>= 7
-    encoded.append(number)
-    return bytes(encoded)

@@ -41,6 +41,7 @@ from enmeshed_connector.api.interceptors.correlation import CallCounters
 from enmeshed_connector.api.limits import LimitOptions, Limits
 from enmeshed_connector.api.paging import PAGING_COLLECTIONS, PageTokens, load_page_key
 from enmeshed_connector.api.readiness import Readiness
+from enmeshed_connector.api.serialised_objects import SerialisedObjects
 from enmeshed_connector.api.server import ConnectorServer, ServerOptions, ServiceBinding, TlsOptions, bind
 from enmeshed_connector.api.servicers.account import AccountServicer
 from enmeshed_connector.api.servicers.announcements import NAME as ANNOUNCEMENTS
@@ -298,6 +299,7 @@ class Connector:
         codec = ContentCodec()
         tokens = PageTokens(await load_page_key(store, self._random))
         budget = TransferBudget(self._settings.server.transfer_budget_bytes)
+        serialised = SerialisedObjects()
         hosts = self.accounts
         events = EventsServicer(
             hosts,
@@ -327,7 +329,7 @@ class Connector:
             bind(
                 f"{_PACKAGE}.Messages",
                 messages_service_pb2_grpc.add_MessagesServicer_to_server,
-                MessagesServicer(hosts, codec, tokens, budget),
+                MessagesServicer(hosts, codec, tokens, budget=budget, serialised=serialised),
             ),
             bind(
                 f"{_PACKAGE}.Files",
@@ -372,7 +374,7 @@ class Connector:
             bind(
                 ATTRIBUTES,
                 attributes_service_pb2_grpc.add_AttributesServicer_to_server,
-                AttributesServicer(hosts, codec, tokens),
+                AttributesServicer(hosts, codec, tokens, serialised),
             ),
             bind(
                 INCOMING_REQUESTS,

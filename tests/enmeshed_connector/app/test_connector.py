@@ -3,6 +3,7 @@
 import os
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -10,6 +11,7 @@ from google.protobuf import json_format
 
 from enmeshed.connector.v1 import account_service_pb2 as account_pb
 from enmeshed.connector.v1 import files_service_pb2 as files_pb
+from enmeshed.connector.v1 import filters_pb2, message_pb2
 from enmeshed.connector.v1 import messages_service_pb2 as messages_pb
 from enmeshed.connector.v1 import tokens_service_pb2 as tokens_pb
 from enmeshed.connector.v1 import tokens_service_pb2_grpc as tokens_pb_grpc
@@ -125,6 +127,41 @@ async def test_lists_page_through_everything_once(running: RunningConnector) -> 
             for message in page.messages
         ]
     assert subjects == ["6", "5", "4", "3", "2", "1", "0"]
+
+
+async def test_lists_show_what_reading_one_shows_after_each_change_and_in_each_view(running: RunningConnector) -> None:
+    async with running.client("alice") as alice, running.client("bob") as bob:
+        for number in range(3):
+            await alice.call(alice.messages.SendMessage, mail(running.accounts["bob"], subject=str(number)))
+        await bob.call(bob.account.Sync, account_pb.SyncRequest())
+
+        async def listed(**fields: Any) -> list[message_pb2.Message]:
+            answer = await bob.call(bob.messages.ListMessages, messages_pb.ListMessagesRequest(**fields))
+            return list(answer.messages)
+
+        async def read(message_id: str) -> message_pb2.Message:
+            return (await bob.call(bob.messages.GetMessage, messages_pb.GetMessageRequest(id=message_id))).message
+
+        first = await listed()
+        chosen = first[1].id
+        for changed in (
+            (bob.messages.MarkMessageRead, messages_pb.MarkMessageReadRequest(id=chosen)),
+            (bob.messages.MarkMessageUnread, messages_pb.MarkMessageUnreadRequest(id=chosen)),
+            (bob.messages.MarkMessageRead, messages_pb.MarkMessageReadRequest(id=chosen)),
+        ):
+            await bob.call(*changed)
+            assert await listed() == [await read(message.id) for message in first]
+            assert await listed(view=filters_pb2.VIEW_FULL) == await listed()
+        assert [message.HasField("read_time") for message in await listed()] == [False, True, False]
+        basic = await listed(view=filters_pb2.VIEW_BASIC)
+        assert [message.id for message in basic] == [message.id for message in first]
+        assert [message.HasField("content") for message in basic] == [False] * 3
+        assert [message.HasField("content") for message in await listed()] == [True] * 3
+    # Nobody else is shown what is remembered of another account.
+    async with running.client("alice") as alice:
+        own = (await alice.call(alice.messages.ListMessages, messages_pb.ListMessagesRequest())).messages
+        assert [message.is_own for message in own] == [True] * 3
+        assert [message.HasField("read_time") for message in own] == [False] * 3
 
 
 async def test_an_upload_that_does_not_arrive_whole_leaves_nothing(running: RunningConnector) -> None:

@@ -197,10 +197,14 @@ async def test_an_attribute_is_shared_succeeded_and_the_new_version_told(
 ) -> None:
     bob_address, alice_address = running.accounts["bob"], running.accounts["alice"]
     first = await create(alice)
+    (listed,) = (await call(alice, "Attributes.ListAttributes")).attributes
+    assert listed.number_of_forwards == 0
     await share(running, alice, bob, first.id, "bob")
     held = await get(bob, first.id)
     assert held.peer == alice_address
     assert (await get(alice, first.id)).number_of_forwards == 1
+    (listed,) = (await call(alice, "Attributes.ListAttributes")).attributes
+    assert listed.number_of_forwards == 1
 
     second = await succeed(alice, first.id, "Augusta")
     assert await names(alice, sharedWithPeer=bob_address) == ["Ada"]

@@ -86,7 +86,7 @@ class CallPipeline(grpc.aio.ServerInterceptor):
             return grpc.stream_unary_rpc_method_handler(
                 self._answering(handler.stream_unary, method, request_streaming=True),
                 handler.request_deserializer,
-                handler.response_serializer,
+                _serializer(handler),
             )
         if handler.response_streaming:
             return grpc.unary_stream_rpc_method_handler(
@@ -97,7 +97,7 @@ class CallPipeline(grpc.aio.ServerInterceptor):
         return grpc.unary_unary_rpc_method_handler(
             self._answering(handler.unary_unary, method, request_streaming=False),
             handler.request_deserializer,
-            handler.response_serializer,
+            _serializer(handler),
         )
 
     def _answering(self, behavior: Any, method: Method, *, request_streaming: bool) -> Any:
@@ -194,13 +194,13 @@ class CallPipeline(grpc.aio.ServerInterceptor):
 
 
 def _serializer(handler: Handler) -> Callable[[Any], bytes]:
-    """Returns the serialiser of a stream, which lets frames through that are bytes already.
+    """Returns the serialiser of a method, which lets answers and frames through that are bytes already.
 
-    So a frame is serialised once for all its readers.
+    So what several readers get is serialised once for all of them.
     """
     serialize = handler.response_serializer
     assert serialize is not None
-    return lambda frame: frame if type(frame) is bytes else serialize(frame)
+    return lambda answer: answer if type(answer) is bytes else serialize(answer)
 
 
 async def _abort(call: Call, failure: DomainError) -> None:

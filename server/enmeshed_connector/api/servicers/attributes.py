@@ -14,13 +14,16 @@ from enmeshed_connector.api.conversion.attributes import attribute, forwarding_d
 from enmeshed_connector.api.conversion.filters import order
 from enmeshed_connector.api.conversion.requests import request as request_message
 from enmeshed_connector.api.conversion.values import time_of
-from enmeshed_connector.api.servicers.common import Servicer, intent_of
+from enmeshed_connector.api.paging import PageTokens
+from enmeshed_connector.api.serialised_objects import SerialisedObjects
+from enmeshed_connector.api.servicers.common import Hosts, Servicer, intent_of
 from enmeshed_connector.consumption.attributes.errors import (
     AttributeDuplicate,
     ForbiddenCharacters,
     QueryInvalid,
     TagsInvalid,
 )
+from enmeshed_connector.content.codec import ContentCodec
 from enmeshed_connector.content.errors import ContentInvalid
 from enmeshed_connector.content.plain_json import struct_to_json
 from enmeshed_connector.core.canonical_json import JsonObject
@@ -38,6 +41,11 @@ NAME: Final = "enmeshed.connector.v1.Attributes"
 
 class AttributesServicer(Servicer, attributes_service_pb2_grpc.AttributesServicer):
     """Attributes, own and of peers."""
+
+    def __init__(self, hosts: Hosts, codec: ContentCodec, tokens: PageTokens, serialised: SerialisedObjects) -> None:
+        """Takes the collaborators of every servicer, and what is serialised already."""
+        super().__init__(hosts, codec, tokens)
+        self._serialised = serialised
 
     async def CanCreateAttribute(
         self, request: pb.CanCreateAttributeRequest, context: Context
@@ -94,7 +102,9 @@ class AttributesServicer(Servicer, attributes_service_pb2_grpc.AttributesService
         """Returns an attribute."""
         return pb.GetAttributeResponse(attribute=self._attribute(await self._attributes.get(request.id)))
 
-    async def ListAttributes(self, request: pb.ListAttributesRequest, context: Context) -> pb.ListAttributesResponse:
+    async def ListAttributes(  # type: ignore[override]
+        self, request: pb.ListAttributesRequest, context: Context
+    ) -> bytes:
         """Returns a page of attributes."""
         scope = request.WhichOneof("scope")
         has_latest = request.HasField("only_latest_versions")
@@ -106,14 +116,15 @@ class AttributesServicer(Servicer, attributes_service_pb2_grpc.AttributesService
             only_latest_versions=request.only_latest_versions if has_latest else None,
         )
         converter = self.converter(request.view)
-        page = await self.page(
+        return await self.serialised_page(
             request,
+            pb.ListAttributesResponse(),
+            self._serialised,
             self._attributes.list,
             lambda view: attribute(converter, view),
             where=all_of(selected, attribute_filter(request.filter)),
             sort=order(request.order_by, newest_first=False),
         )
-        return pb.ListAttributesResponse(attributes=page.items, next_page_token=page.next_page_token)
 
     async def ListAttributeVersions(
         self, request: pb.ListAttributeVersionsRequest, context: Context

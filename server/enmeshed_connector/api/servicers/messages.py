@@ -13,6 +13,7 @@ from enmeshed_connector.api.conversion.filters import message_filter, order
 from enmeshed_connector.api.conversion.requests import request as request_message
 from enmeshed_connector.api.conversion.values import content_object
 from enmeshed_connector.api.paging import PageTokens
+from enmeshed_connector.api.serialised_objects import SerialisedObjects
 from enmeshed_connector.api.servicers.common import Hosts, Servicer, intent_of
 from enmeshed_connector.api.servicers.downloads import download_frames
 from enmeshed_connector.api.transfers import TransferBudget
@@ -24,10 +25,19 @@ Context = grpc.aio.ServicerContext[Any, Any]
 class MessagesServicer(Servicer, messages_service_pb2_grpc.MessagesServicer):
     """Messages to and from peers."""
 
-    def __init__(self, hosts: Hosts, codec: ContentCodec, tokens: PageTokens, budget: TransferBudget) -> None:
-        """Takes the collaborators of every servicer, and the memory that transfers share."""
+    def __init__(
+        self,
+        hosts: Hosts,
+        codec: ContentCodec,
+        tokens: PageTokens,
+        *,
+        budget: TransferBudget,
+        serialised: SerialisedObjects,
+    ) -> None:
+        """Takes the collaborators of every servicer, the memory of transfers, and what is serialised already."""
         super().__init__(hosts, codec, tokens)
         self._budget = budget
+        self._serialised = serialised
 
     async def SendMessage(self, request: pb.SendMessageRequest, context: Context) -> pb.SendMessageResponse:
         """Sends a message."""
@@ -44,16 +54,19 @@ class MessagesServicer(Servicer, messages_service_pb2_grpc.MessagesServicer):
         message, files = await self.use_cases().messages.get_with_attachments(request.id)
         return pb.GetMessageResponse(message=self.converter().message(message, files))
 
-    async def ListMessages(self, request: pb.ListMessagesRequest, context: Context) -> pb.ListMessagesResponse:
+    async def ListMessages(  # type: ignore[override]
+        self, request: pb.ListMessagesRequest, context: Context
+    ) -> bytes:
         """Returns a page of messages."""
-        page = await self.page(
+        return await self.serialised_page(
             request,
+            pb.ListMessagesResponse(),
+            self._serialised,
             self.use_cases().messages.list,
             self.converter(request.view).message,
             where=message_filter(request.filter),
             sort=order(request.order_by, newest_first=True),
         )
-        return pb.ListMessagesResponse(messages=page.items, next_page_token=page.next_page_token)
 
     async def DownloadAttachment(
         self, request: pb.DownloadAttachmentRequest, context: Context

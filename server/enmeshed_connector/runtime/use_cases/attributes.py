@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TypeAlias
 
@@ -19,7 +19,7 @@ from enmeshed_connector.consumption.attributes.queries import read_iql
 from enmeshed_connector.content.validation import ContentValidator
 from enmeshed_connector.core.canonical_json import JsonObject
 from enmeshed_connector.runtime.use_cases.changes import change_once
-from enmeshed_connector.runtime.use_cases.common import Entry, Intent, list_page
+from enmeshed_connector.runtime.use_cases.common import Entry, Intent, list_page, state_of
 from enmeshed_connector.runtime.views import View
 from enmeshed_connector.storage import Filter, FilterLike, Keyset, SortLike, all_of, keyset_maker, where
 from enmeshed_connector.transport.context import AccountContext
@@ -132,9 +132,16 @@ class AttributeUseCases:
         """Returns the next attributes of a list."""
         documents = await self._context.store.find(ATTRIBUTES, where, sort=sort, limit=limit, after=after)
         spec = next(spec for spec in ATTRIBUTE_SCHEMA if spec.name == ATTRIBUTES)
-        views = await self._views(documents)
+        numbers = await self._numbers_of_forwards(documents)
         place_of = keyset_maker(spec, sort)
-        return [Entry(view, partial(place_of, document)) for view, document in zip(views, documents, strict=True)]
+        return [
+            Entry(
+                partial(_view, document, numbers),
+                partial(place_of, document),
+                state_of(document, numbers.get(document["id"], 0)),
+            )
+            for document in documents
+        ]
 
     async def versions(
         self,
@@ -169,8 +176,15 @@ class AttributeUseCases:
             ids = [version["id"] for version in found]
             found = found[ids.index(after.id) + 1 :] if after.id in ids else []
         page = found[:limit]
-        views = await self._views(page)
-        return [Entry(view, partial(Keyset, (), view["id"])) for view in views]
+        numbers = await self._numbers_of_forwards(page)
+        return [
+            Entry(
+                partial(_view, version, numbers),
+                partial(Keyset, (), version["id"]),
+                state_of(version, numbers.get(version["id"], 0)),
+            )
+            for version in page
+        ]
 
     async def forwarding_details(
         self, attribute_id: str, condition: Filter, sort: Sequence[SortLike], *, limit: int, after: Keyset | None
@@ -254,11 +268,19 @@ class AttributeUseCases:
         ContentValidator(self._context.clock.now()).validate_query(query)
 
     async def _views(self, documents: Sequence[Document]) -> Attributes:
-        """Returns attributes as callers see them; those that can be given on tell how often they were."""
+        """Returns attributes as callers see them."""
+        numbers = await self._numbers_of_forwards(documents)
+        return [_view(document, numbers) for document in documents]
+
+    async def _numbers_of_forwards(self, documents: Sequence[Document]) -> Mapping[str, int]:
+        """Returns how often those of the attributes were given on that can be; by id, without those that never were."""
         forwardable = [one["id"] for one in documents if one["@type"] in FORWARDABLE]
-        numbers = await repository.numbers_of_forwards(self._context.store, forwardable) if forwardable else {}
-        views = [public_part(one) for one in documents]
-        for view in views:
-            if view["@type"] in FORWARDABLE:
-                view["numberOfForwards"] = numbers.get(view["id"], 0)
-        return views
+        return await repository.numbers_of_forwards(self._context.store, forwardable) if forwardable else {}
+
+
+def _view(document: Document, numbers_of_forwards: Mapping[str, int]) -> View:
+    """Returns an attribute as callers see it; one that can be given on tells how often it was."""
+    view = public_part(document)
+    if view["@type"] in FORWARDABLE:
+        view["numberOfForwards"] = numbers_of_forwards.get(view["id"], 0)
+    return view

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from enmeshed_connector.core.errors import Code, DomainError, FailedPrecondition, InvalidArgument
 from enmeshed_connector.core.secret_bytes import SecretText
@@ -31,12 +31,23 @@ NOBODY = Intent()
 """The intent of things that happen without a caller's key."""
 
 
+State: TypeAlias = tuple[str | int, ...]
+
+
 class Entry(NamedTuple):
     """One object of a page."""
 
-    view: View
+    make_view: Callable[[], View]
+    """Makes `view`, which is not needed where what it leads to is known."""
     place: Callable[[], Keyset]
     """Makes `after`, for which few objects are asked."""
+    state: State = ()
+    """All that the view depends on, as far as that can be told in few words; else empty."""
+
+    @property
+    def view(self) -> View:
+        """The object as callers see it."""
+        return self.make_view()
 
     @property
     def after(self) -> Keyset:
@@ -154,7 +165,17 @@ async def list_page(
     spec = next(spec for spec in specs if spec.name == collection)
     documents = await store.find(collection, where, sort=sort, limit=limit, after=after)
     place_of = keyset_maker(spec, sort)
-    return [Entry(view(document), partial(place_of, document)) for document in documents]
+    return [Entry(partial(view, document), partial(place_of, document), state_of(document)) for document in documents]
+
+
+def state_of(document: Document, *facts: str | int) -> State:
+    """Returns the state of an object: its id, its revision, and what else its view depends on.
+
+    A revision is a place in the log, so an object that is deleted and comes back has another one.
+    """
+    rev = document["_rev"]
+    # Nothing is known of the changes of documents that are older than this software.
+    return (document["id"], rev, *facts) if rev else ()
 
 
 def _indicator(location: str | None) -> int | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from enmeshed_connector.consumption.account import ConsumptionAccount
 from enmeshed_connector.consumption.deliveries import Deliveries
@@ -55,7 +56,8 @@ class IncomingRequestUseCases:
             after=after,
             specs=(REQUEST_SCHEMA,),
         )
-        return [Entry(await self._view(entry.view), entry.place) for entry in entries]
+        views = [await self._view(entry.view) for entry in entries]
+        return [Entry(partial(dict, view), entry.place) for view, entry in zip(views, entries, strict=True)]
 
     async def can_accept(self, request_id: str, items: Sequence[JsonObject]) -> ValidationResult:
         """Tells whether an acceptance would be taken. Errors: of `IncomingRequests.can_accept`."""

@@ -11,6 +11,7 @@ import contextlib
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from functools import partial
 from typing import Final
 
 from enmeshed_connector.core.canonical_json import JsonObject
@@ -139,7 +140,8 @@ class SubscriptionUseCases:
             after=after,
             specs=(SUBSCRIPTION_SCHEMA,),
         )
-        return [Entry(await self._view(entry.view), entry.place) for entry in entries]
+        views = [await self._view(entry.view) for entry in entries]
+        return [Entry(partial(dict, view), entry.place) for view, entry in zip(views, entries, strict=True)]
 
     async def delete(self, name: str, intent: Intent) -> None:
         """Deletes a subscription; what it kept from being removed may go now.
