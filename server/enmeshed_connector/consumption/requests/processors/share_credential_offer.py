@@ -38,12 +38,10 @@ class ShareCredentialOfferProcessor(ItemProcessor):
         raise NotAcceptable(_REFUSAL)
 
     async def apply(self, response_item: JsonObject, item: JsonObject, asked: Asked, work: Work) -> None:
-        """Publishes whether the peer fetched the credentials."""
+        """Publishes whether the peer fetched the credentials; an error says that it did not."""
         _, peer = asked.settled()
-        if response_item.get("result") not in ("Accepted", "Rejected"):
-            return
         told: JsonObject = {
-            "accepted": response_item["result"] == "Accepted",
+            "accepted": response_item.get("result") == "Accepted",
             "credentialOfferUrl": item["credentialOfferUrl"],
             "peer": peer,
         }
