@@ -6,45 +6,14 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from google.protobuf import json_format
-from google.protobuf.message import Message
-
-from enmeshed.connector.v1 import (
-    account_service_pb2,
-    attributes_service_pb2,
-    incoming_requests_service_pb2,
-    messages_service_pb2,
-    outgoing_requests_service_pb2,
-    relationship_templates_service_pb2,
-    relationships_service_pb2,
-)
 from enmeshed.content.v1 import content_pb2
 from enmeshed_client import Connector as Client
 from enmeshed_client import ConnectorError
 from enmeshed_connector.content.codec import ContentCodec
 from tests.support import content_samples as samples
+from tests.support.named_calls import call
 
-_MODULES = {
-    "Account": account_service_pb2,
-    "Attributes": attributes_service_pb2,
-    "IncomingRequests": incoming_requests_service_pb2,
-    "Messages": messages_service_pb2,
-    "OutgoingRequests": outgoing_requests_service_pb2,
-    "RelationshipTemplates": relationship_templates_service_pb2,
-    "Relationships": relationships_service_pb2,
-}
 CODEC = ContentCodec()
-
-
-async def call(client: Client, method: str, **members: Any) -> Any:
-    """Calls a method; members that are messages are taken as they are."""
-    service, _, name = method.partition(".")
-    request: Message = getattr(_MODULES[service], f"{name}Request")()
-    messages = {key: value for key, value in members.items() if isinstance(value, Message)}
-    json_format.ParseDict({key: value for key, value in members.items() if key not in messages}, request)
-    for key, value in messages.items():
-        getattr(request, key).CopyFrom(value)
-    return await client.call(getattr(client.service(service), name), request)
 
 
 async def faults(client: Client, method: str, **members: Any) -> list[str]:

@@ -1,45 +1,18 @@
 """Attributes through the public interface, on a whole Connector."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
-from google.protobuf import json_format
-from google.protobuf.message import Message
 
-from enmeshed.connector.v1 import attributes_service_pb2 as pb
 from enmeshed.connector.v1 import events_service_pb2 as events_pb
 from enmeshed_client import Connector as Client
-from enmeshed_client import ConnectorError
 from tests.support.connector import RunningConnector, running_connector
+from tests.support.named_calls import call, failure
 
 UNKNOWN = "ATT00000000000000000"
-
-
-@pytest.fixture
-async def running(tmp_path: Path) -> AsyncIterator[RunningConnector]:
-    async with running_connector(tmp_path) as connector:
-        yield connector
-
-
-@pytest.fixture
-async def alice(running: RunningConnector) -> AsyncIterator[Client]:
-    async with running.client("alice") as client:
-        yield client
-
-
-async def call(client: Client, method: str, **members: Any) -> Any:
-    request: Message = getattr(pb, f"{method}Request")()
-    json_format.ParseDict(members, request)
-    return await client.call(getattr(client.service("Attributes"), method), request)
-
-
-async def failure(client: Client, method: str, **members: Any) -> ConnectorError:
-    with pytest.raises(ConnectorError) as caught:
-        await call(client, method, **members)
-    return caught.value
 
 
 def named(name: str) -> dict[str, Any]:
@@ -47,11 +20,11 @@ def named(name: str) -> dict[str, Any]:
 
 
 async def create(client: Client, name: str, tags: Sequence[str] = (), **more: Any) -> Any:
-    return (await call(client, "CreateAttribute", value=named(name), tags=list(tags), **more)).attribute
+    return (await call(client, "Attributes.CreateAttribute", value=named(name), tags=list(tags), **more)).attribute
 
 
 async def names(client: Client, **members: Any) -> list[str]:
-    listed = await call(client, "ListAttributes", **members)
+    listed = await call(client, "Attributes.ListAttributes", **members)
     return [one.content.identity_attribute.value.given_name.value for one in listed.attributes]
 
 
@@ -69,8 +42,8 @@ async def test_an_attribute_is_created_trimmed_and_shown_everywhere(running: Run
     assert content.owner == running.accounts["alice"]
     assert list(content.tags) == ["x:first"]
     assert created.number_of_forwards == 0
-    assert (await call(alice, "GetAttribute", id=created.id)).attribute == created
-    assert (await call(alice, "ListAttributes")).attributes == [created]
+    assert (await call(alice, "Attributes.GetAttribute", id=created.id)).attribute == created
+    assert (await call(alice, "Attributes.ListAttributes")).attributes == [created]
     assert await event_types(alice) == ["consumption.attributeCreated"]
 
 
@@ -78,7 +51,7 @@ async def test_the_same_key_creates_once(alice: Client) -> None:
     key = alice.idempotency_key()
     first = await create(alice, "Ada", idempotencyKey=key)
     assert await create(alice, "Ada", idempotencyKey=key) == first
-    assert (await failure(alice, "CreateAttribute", value=named("Bob"), idempotencyKey=key)).reason == (
+    assert (await failure(alice, "Attributes.CreateAttribute", value=named("Bob"), idempotencyKey=key)).reason == (
         "IDEMPOTENCY_KEY_REUSED"
     )
 
@@ -103,25 +76,27 @@ async def test_what_cannot_be_created_is_refused_with_the_official_code(
     alice: Client, value: dict[str, Any], tags: list[str], reason: str, code: str
 ) -> None:
     await create(alice, "Ada")
-    refused = await failure(alice, "CreateAttribute", value=value, tags=tags)
+    refused = await failure(alice, "Attributes.CreateAttribute", value=value, tags=tags)
     assert (refused.reason, refused.facts["code"]) == (reason, code)
-    answer = await call(alice, "CanCreateAttribute", value=value, tags=tags)
+    answer = await call(alice, "Attributes.CanCreateAttribute", value=value, tags=tags)
     assert (answer.is_success, answer.reason, answer.code) == (False, reason, code)
     assert await names(alice) == ["Ada"]
 
 
 async def test_what_can_be_created_is_said_so_and_not_created(alice: Client) -> None:
-    assert (await call(alice, "CanCreateAttribute", value=named("Ada"))).is_success
+    assert (await call(alice, "Attributes.CanCreateAttribute", value=named("Ada"))).is_success
     assert await names(alice) == []
 
 
 async def test_a_new_version_takes_the_place_of_the_former(alice: Client) -> None:
     first = await create(alice, "Ada")
-    made = await call(alice, "SucceedAttribute", predecessorId=first.id, identity={"value": named("Augusta ")})
+    made = await call(
+        alice, "Attributes.SucceedAttribute", predecessorId=first.id, identity={"value": named("Augusta ")}
+    )
     assert made.predecessor.succeeded_by == made.successor.id
     assert made.successor.succeeds == first.id
     assert not made.notification_id
-    versions = (await call(alice, "ListAttributeVersions", id=first.id)).attributes
+    versions = (await call(alice, "Attributes.ListAttributeVersions", id=first.id)).attributes
     assert [version.id for version in versions] == [made.successor.id, first.id]
     assert await names(alice) == ["Ada", "Augusta"]
     assert await names(alice, ownIdentity=True) == ["Augusta"]
@@ -132,11 +107,13 @@ async def test_a_new_version_takes_the_place_of_the_former(alice: Client) -> Non
 async def test_versions_are_paged_newest_first(alice: Client) -> None:
     last = await create(alice, "0")
     for number in range(1, 5):
-        made = await call(alice, "SucceedAttribute", predecessorId=last.id, identity={"value": named(str(number))})
+        made = await call(
+            alice, "Attributes.SucceedAttribute", predecessorId=last.id, identity={"value": named(str(number))}
+        )
         last = made.successor
     seen, token = [], ""
     while True:
-        page = await call(alice, "ListAttributeVersions", id=last.id, pageSize=2, pageToken=token)
+        page = await call(alice, "Attributes.ListAttributeVersions", id=last.id, pageSize=2, pageToken=token)
         seen += [one.content.identity_attribute.value.given_name.value for one in page.attributes]
         token = page.next_page_token
         if not token:
@@ -146,7 +123,9 @@ async def test_versions_are_paged_newest_first(alice: Client) -> None:
 
 async def test_wrong_successions_are_refused_with_their_codes(alice: Client) -> None:
     first = await create(alice, "Ada")
-    second = (await call(alice, "SucceedAttribute", predecessorId=first.id, identity={"value": named("B")})).successor
+    second = (
+        await call(alice, "Attributes.SucceedAttribute", predecessorId=first.id, identity={"value": named("B")})
+    ).successor
     surname = {"surname": {"value": "Lovelace"}}
     rows = [
         (UNKNOWN, named("C"), "NOT_FOUND", "error.runtime.recordNotFound"),
@@ -157,7 +136,9 @@ async def test_wrong_successions_are_refused_with_their_codes(alice: Client) -> 
         (second.id, named("C" * 101), "CONTENT_INVALID", "successorIsNotAValidAttribute"),
     ]
     for identifier, value, reason, code in rows:
-        refused = await failure(alice, "SucceedAttribute", predecessorId=identifier, identity={"value": value})
+        refused = await failure(
+            alice, "Attributes.SucceedAttribute", predecessorId=identifier, identity={"value": value}
+        )
         assert refused.reason == reason
         assert refused.facts["code"].endswith(code)
 
@@ -165,18 +146,18 @@ async def test_wrong_successions_are_refused_with_their_codes(alice: Client) -> 
 async def test_lists_filter_and_page(alice: Client) -> None:
     for name in ("Ada", "Bob", "Cleo"):
         await create(alice, name, [f"x:{name}", "x:all"])
-    await call(alice, "CreateAttribute", value={"surname": {"value": "L"}})
+    await call(alice, "Attributes.CreateAttribute", value={"surname": {"value": "L"}})
     assert await names(alice, filter={"valueType": {"anyOf": ["GivenName"]}}) == ["Ada", "Bob", "Cleo"]
     assert await names(alice, filter={"tags": {"anyOf": ["x:Ada", "x:Cleo"]}}) == ["Ada", "Cleo"]
     assert await names(alice, filter={"types": ["LOCAL_ATTRIBUTE_TYPE_PEER_IDENTITY"]}) == []
     assert await names(alice, filter={"deletionInfo": {"exists": True}}) == []
     assert await names(alice, filter={"isTechnical": True}) == []
-    page = await call(alice, "ListAttributes", pageSize=3, orderBy="create_time desc", view="VIEW_BASIC")
+    page = await call(alice, "Attributes.ListAttributes", pageSize=3, orderBy="create_time desc", view="VIEW_BASIC")
     assert [one.value_type for one in page.attributes] == ["Surname", "GivenName", "GivenName"]
     assert not page.attributes[0].HasField("content")
     rest = await call(
         alice,
-        "ListAttributes",
+        "Attributes.ListAttributes",
         pageSize=3,
         orderBy="create_time desc",
         view="VIEW_BASIC",
@@ -187,22 +168,24 @@ async def test_lists_filter_and_page(alice: Client) -> None:
 
 async def test_attributes_that_nobody_else_holds_are_deleted_with_their_former_versions(alice: Client) -> None:
     first = await create(alice, "Ada")
-    made = await call(alice, "SucceedAttribute", predecessorId=first.id, identity={"value": named("B")})
+    made = await call(alice, "Attributes.SucceedAttribute", predecessorId=first.id, identity={"value": named("B")})
     key = alice.idempotency_key()
-    deleted = await call(alice, "DeleteAttribute", id=made.successor.id, idempotencyKey=key)
+    deleted = await call(alice, "Attributes.DeleteAttribute", id=made.successor.id, idempotencyKey=key)
     assert list(deleted.notification_ids) == []
-    assert await call(alice, "DeleteAttribute", id=made.successor.id, idempotencyKey=key) == deleted
+    assert await call(alice, "Attributes.DeleteAttribute", id=made.successor.id, idempotencyKey=key) == deleted
     assert await names(alice) == []
-    assert (await failure(alice, "DeleteAttribute", id=made.successor.id)).reason == "NOT_FOUND"
+    assert (await failure(alice, "Attributes.DeleteAttribute", id=made.successor.id)).reason == "NOT_FOUND"
     assert (await event_types(alice))[-2:] == ["consumption.attributeDeleted"] * 2
 
 
 async def test_queries_find_what_they_ask_for(running: RunningConnector, alice: Client) -> None:
     await create(alice, "Ada", ["x:a"])
     await create(alice, "Bob", ["x:b"])
-    found = await call(alice, "ExecuteIdentityAttributeQuery", query={"valueType": "GivenName", "tags": ["x:a"]})
+    found = await call(
+        alice, "Attributes.ExecuteIdentityAttributeQuery", query={"valueType": "GivenName", "tags": ["x:a"]}
+    )
     assert [one.content.identity_attribute.value.given_name.value for one in found.attributes] == ["Ada"]
-    found = await call(alice, "ExecuteIqlQuery", query={"queryString": "GivenName='Bob' || #x:a"})
+    found = await call(alice, "Attributes.ExecuteIqlQuery", query={"queryString": "GivenName='Bob' || #x:a"})
     assert len(found.attributes) == 2
     hints = {
         "title": "t",
@@ -210,35 +193,37 @@ async def test_queries_find_what_they_ask_for(running: RunningConnector, alice: 
         "confidentiality": "RELATIONSHIP_ATTRIBUTE_CONFIDENTIALITY_PUBLIC",
     }
     query = {"key": "k", "owner": "", "attributeCreationHints": hints}
-    assert (await failure(alice, "ExecuteRelationshipAttributeQuery", query=query)).code is grpc.StatusCode.NOT_FOUND
+    assert (
+        await failure(alice, "Attributes.ExecuteRelationshipAttributeQuery", query=query)
+    ).code is grpc.StatusCode.NOT_FOUND
     third = {"key": "k", "thirdParty": [running.accounts["bob"]]}
-    found = await call(alice, "ExecuteThirdPartyRelationshipAttributeQuery", query=third)
+    found = await call(alice, "Attributes.ExecuteThirdPartyRelationshipAttributeQuery", query=third)
     assert list(found.attributes) == []
 
 
 async def test_a_query_that_cannot_be_read_tells_where(alice: Client) -> None:
-    refused = await failure(alice, "ExecuteIqlQuery", query={"queryString": "GivenName &&"})
+    refused = await failure(alice, "Attributes.ExecuteIqlQuery", query={"queryString": "GivenName &&"})
     assert refused.reason == "QUERY_INVALID"
     assert refused.facts["position"].isdigit()
-    answer = await call(alice, "ValidateIqlQuery", query={"queryString": "GivenName &&"})
+    answer = await call(alice, "Attributes.ValidateIqlQuery", query={"queryString": "GivenName &&"})
     assert not answer.is_valid
     assert str(answer.error_position) == refused.facts["position"]
-    assert (await call(alice, "ValidateIqlQuery", query={"queryString": "GivenName"})).is_valid
-    assert not (await call(alice, "ValidateIqlQuery", query={"queryString": "#" + "a" * 4096})).is_valid
-    assert (await failure(alice, "ExecuteIdentityAttributeQuery", query={"valueType": "No"})).reason == (
+    assert (await call(alice, "Attributes.ValidateIqlQuery", query={"queryString": "GivenName"})).is_valid
+    assert not (await call(alice, "Attributes.ValidateIqlQuery", query={"queryString": "#" + "a" * 4096})).is_valid
+    assert (await failure(alice, "Attributes.ExecuteIdentityAttributeQuery", query={"valueType": "No"})).reason == (
         "CONTENT_INVALID"
     )
 
 
 async def test_the_tag_collection_is_answered(alice: Client) -> None:
-    collection = await call(alice, "GetTagCollection")
+    collection = await call(alice, "Attributes.GetTagCollection")
     assert list(collection.supported_languages) == ["en"]
 
 
 async def test_an_attribute_is_marked_as_viewed_once(alice: Client) -> None:
     created = await create(alice, "Ada")
-    first = (await call(alice, "MarkAttributeViewed", id=created.id)).attribute
-    second = (await call(alice, "MarkAttributeViewed", id=created.id)).attribute
+    first = (await call(alice, "Attributes.MarkAttributeViewed", id=created.id)).attribute
+    second = (await call(alice, "Attributes.MarkAttributeViewed", id=created.id)).attribute
     assert first.HasField("view_time")
     assert first == second
     assert (await event_types(alice)).count("consumption.attributeWasViewedAtChanged") == 1
@@ -247,7 +232,7 @@ async def test_an_attribute_is_marked_as_viewed_once(alice: Client) -> None:
 async def test_defaults_are_refused_where_they_are_switched_off(alice: Client) -> None:
     created = await create(alice, "Ada")
     assert not created.is_default
-    refused = await failure(alice, "ChangeDefaultAttribute", id=created.id)
+    refused = await failure(alice, "Attributes.ChangeDefaultAttribute", id=created.id)
     assert refused.reason == "DEFAULT_ATTRIBUTES_DISABLED"
 
 
@@ -256,7 +241,7 @@ async def test_defaults_are_kept_where_they_are_switched_on(tmp_path: Path) -> N
     async with running_connector(tmp_path, overrides=settings) as running, running.client("alice") as alice:
         first, second = await create(alice, "Ada"), await create(alice, "Bob")
         assert (first.is_default, second.is_default) == (True, False)
-        changed = (await call(alice, "ChangeDefaultAttribute", id=second.id)).attribute
+        changed = (await call(alice, "Attributes.ChangeDefaultAttribute", id=second.id)).attribute
         assert changed.is_default
         assert await names(alice, filter={"isDefault": True}) == ["Bob"]
         assert await names(alice, filter={"isDefault": False}) == ["Ada"]
@@ -264,6 +249,6 @@ async def test_defaults_are_kept_where_they_are_switched_on(tmp_path: Path) -> N
 
 async def test_forwarding_details_of_unknown_attributes_are_not_found(alice: Client) -> None:
     created = await create(alice, "Ada")
-    assert not (await call(alice, "ListForwardingDetails", id=created.id)).details
+    assert not (await call(alice, "Attributes.ListForwardingDetails", id=created.id)).details
     for method in ("ListForwardingDetails", "ListAttributeVersions", "GetAttribute", "MarkAttributeViewed"):
-        assert (await failure(alice, method, id=UNKNOWN)).reason == "NOT_FOUND"
+        assert (await failure(alice, f"Attributes.{method}", id=UNKNOWN)).reason == "NOT_FOUND"

@@ -1,7 +1,5 @@
 """Identity deletion, announcements and push notifications through the public interface, on a whole Connector."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -17,13 +15,7 @@ from enmeshed.connector.v1 import push_notifications_service_pb2 as push_pb
 from enmeshed.connector.v1 import relationship_templates_service_pb2 as templates_pb
 from enmeshed_client import Connector as Client
 from enmeshed_client import ConnectorError
-from tests.support.connector import RunningConnector, relate, running_connector
-
-
-@pytest.fixture
-async def running(tmp_path: Path) -> AsyncIterator[RunningConnector]:
-    async with running_connector(tmp_path) as connector:
-        yield connector
+from tests.support.connector import RunningConnector, relate
 
 
 async def call(client: Client, service: str, method: str, request: Any) -> Any:

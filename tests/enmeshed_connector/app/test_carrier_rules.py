@@ -17,7 +17,7 @@ from enmeshed_client import ConnectorError
 from enmeshed_connector.content import types
 from tests.support import content_samples as samples
 from tests.support.connector import RunningConnector, running_connector
-from tests.support.content_calls import call, exact, faults, forms
+from tests.support.content_calls import exact, faults, forms
 from tests.support.content_rules import (
     ACCEPT,
     ANSWER_RULES,
@@ -30,6 +30,7 @@ from tests.support.content_rules import (
     answer,
     without,
 )
+from tests.support.named_calls import call
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(240)]
 

@@ -5,7 +5,6 @@ Source: consumption.md, section 18.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,37 +14,17 @@ import httpx
 import pytest
 import pytest_asyncio
 from google.protobuf import json_format
-from google.protobuf.message import Message
 
 from enmeshed.connector.v1 import (
-    account_service_pb2,
-    attributes_service_pb2,
-    identity_deletion_service_pb2,
-    incoming_requests_service_pb2,
-    messages_service_pb2,
-    notifications_service_pb2,
-    outgoing_requests_service_pb2,
-    relationship_templates_service_pb2,
-    relationships_service_pb2,
     request_pb2,
 )
 from enmeshed_client import Connector as Client
 from enmeshed_client import ConnectorError
 from tests.support.connector import RunningConnector, relate, running_connector
+from tests.support.named_calls import call, failure, until
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(240)]
 
-_MODULES = {
-    "Account": account_service_pb2,
-    "Attributes": attributes_service_pb2,
-    "IdentityDeletion": identity_deletion_service_pb2,
-    "IncomingRequests": incoming_requests_service_pb2,
-    "Messages": messages_service_pb2,
-    "Notifications": notifications_service_pb2,
-    "OutgoingRequests": outgoing_requests_service_pb2,
-    "RelationshipTemplates": relationship_templates_service_pb2,
-    "Relationships": relationships_service_pb2,
-}
 UNKNOWN = "ATT00000000000000000"
 NOBODY = "did:e:localhost:dids:" + "0" * 22
 EXPIRY = "2099-01-01T00:00:00Z"
@@ -97,27 +76,6 @@ CODES = {
     "requests.decide.validation.requestItemAnsweredAsRequestItemGroup",
     "requests.decide.validation.requestItemGroupAnsweredAsRequestItem",
 }
-
-
-async def call(client: Client, method: str, **members: Any) -> Any:
-    service, _, name = method.partition(".")
-    request: Message = getattr(_MODULES[service], f"{name}Request")()
-    json_format.ParseDict(members, request)
-    return await client.call(getattr(client.service(service), name), request)
-
-
-async def refusal(client: Client, method: str, **members: Any) -> ConnectorError:
-    with pytest.raises(ConnectorError) as caught:
-        await call(client, method, **members)
-    return caught.value
-
-
-async def until(read: Callable[[], Awaitable[Any]], is_so: Callable[[Any], bool] = bool) -> Any:
-    """Returns what is read once it is so; the Connector brings that about by itself."""
-    async with asyncio.timeout(20):
-        while not is_so(found := await read()):
-            await asyncio.sleep(0.02)
-    return found
 
 
 def named(name: str) -> dict[str, Any]:
@@ -189,7 +147,7 @@ class Stage:
         content = {"notification": notification}
         await call(client, "Messages.SendMessage", recipients=[self.addresses[hearer]], content=content)
         await call(other, "Account.Sync")
-        return await refusal(other, "Notifications.RetryNotification", id=notification["id"])
+        return await failure(other, "Notifications.RetryNotification", id=notification["id"])
 
     async def succeeded(self, predecessor: str, content: dict[str, Any], successor: str = UNKNOWN) -> ConnectorError:
         """Has Alice tell Bob of a successor, and returns why it is none."""
@@ -207,7 +165,7 @@ class Stage:
 
     async def decided(self, verb: str, *items: dict[str, Any]) -> ConnectorError:
         """Returns why Bob cannot decide so on the question."""
-        return await refusal(self.bob, f"IncomingRequests.{verb}IncomingRequest", id=self.question, items=list(items))
+        return await failure(self.bob, f"IncomingRequests.{verb}IncomingRequest", id=self.question, items=list(items))
 
     async def answered(self, value: dict[str, Any]) -> ConnectorError:
         """Returns why Bob cannot answer the question for a name so."""
@@ -218,17 +176,17 @@ class Stage:
     async def asked(self, *items: dict[str, Any], peer: str | None = None, **more: Any) -> ConnectorError:
         """Returns why Alice cannot ask so."""
         peer = peer or self.addresses["bob"]
-        return await refusal(
+        return await failure(
             self.alice, "OutgoingRequests.CreateOutgoingRequest", peer=peer, content=asks(*items, **more)
         )
 
     async def made(self, value: dict[str, Any], *tags: str) -> ConnectorError:
         """Returns why Alice cannot make such an attribute."""
-        return await refusal(self.alice, "Attributes.CreateAttribute", value=value, tags=tags)
+        return await failure(self.alice, "Attributes.CreateAttribute", value=value, tags=tags)
 
     async def renewed(self, predecessor: str, value: dict[str, Any]) -> ConnectorError:
         """Returns why Alice cannot make such a version."""
-        return await refusal(
+        return await failure(
             self.alice, "Attributes.SucceedAttribute", predecessorId=predecessor, identity={"value": value}
         )
 
@@ -279,7 +237,7 @@ REACHED: dict[str, tuple[str, Reach]] = {
     ),
     "attributes.cannotSucceedSharedAttributesDeletedByPeer": (
         "ATTRIBUTE_DELETED_BY_PEER",
-        lambda stage: refusal(
+        lambda stage: failure(
             stage.alice,
             "Attributes.SucceedAttribute",
             predecessorId=stage.gone,
@@ -288,7 +246,7 @@ REACHED: dict[str, tuple[str, Reach]] = {
     ),
     "attributes.wrongOwnerOfAttribute": (
         "INVALID_ARGUMENT",
-        lambda stage: refusal(
+        lambda stage: failure(
             stage.alice,
             "Attributes.CreateAndShareRelationshipAttribute",
             peer=stage.addresses["bob"],
@@ -305,7 +263,7 @@ REACHED: dict[str, tuple[str, Reach]] = {
     ),
     "attributes.setDefaultOwnIdentityAttributesIsDisabled": (
         "DEFAULT_ATTRIBUTES_DISABLED",
-        lambda stage: refusal(stage.alice, "Attributes.ChangeDefaultAttribute", id=stage.kept),
+        lambda stage: failure(stage.alice, "Attributes.ChangeDefaultAttribute", id=stage.kept),
     ),
     "attributes.invalidTags": ("TAGS_INVALID", lambda stage: stage.made(named("Eve"), "bad")),
     "attributes.forbiddenCharactersInAttribute": (
@@ -343,7 +301,7 @@ REACHED: dict[str, tuple[str, Reach]] = {
     ),
     "requests.canOnlyDeleteIncomingRequestThatIsExpired": (
         "REQUEST_NOT_EXPIRED",
-        lambda stage: refusal(stage.bob, "IncomingRequests.DeleteIncomingRequest", id=stage.question),
+        lambda stage: failure(stage.bob, "IncomingRequests.DeleteIncomingRequest", id=stage.question),
     ),
     "requests.decide.validation.invalidNumberOfItems": (
         "DECISION_INVALID",
@@ -529,7 +487,7 @@ async def test_while_a_relationship_is_pending(tmp_path: Path) -> None:
             "initialAttributePeer": running.accounts["alice"],
         }
         template = {"relationshipTemplateContent": {"onNewRelationship": asks({"shareAttribute": share})["request"]}}
-        refused = await refusal(bob, "RelationshipTemplates.CreateTemplate", content=template, expireTime=EXPIRY)
+        refused = await failure(bob, "RelationshipTemplates.CreateTemplate", content=template, expireTime=EXPIRY)
         assert refused.reason == "REQUEST_INVALID"
         assert refused.facts["code"].endswith("requests.cannotShareRelationshipAttributeOfPendingRelationship")
         assert [violation.field for violation in refused.violations] == ["content.onNewRelationship.items[0]"]
@@ -537,7 +495,7 @@ async def test_while_a_relationship_is_pending(tmp_path: Path) -> None:
 
 async def refused_request(running: RunningConnector, client: Client) -> tuple[str, str]:
     """Returns the reason and the code for which Bob cannot be asked anything."""
-    refused = await refusal(
+    refused = await failure(
         client,
         "OutgoingRequests.CreateOutgoingRequest",
         peer=running.accounts["bob"],

@@ -19,7 +19,7 @@ from enmeshed_client import ConnectorError
 from enmeshed_connector.content.code_lists import COUNTRIES, LANGUAGES
 from tests.support import content_samples as samples
 from tests.support.connector import RunningConnector, running_connector
-from tests.support.content_calls import CODEC, assert_items, call, exact, faults, is_latin
+from tests.support.content_calls import CODEC, assert_items, exact, faults, is_latin
 from tests.support.content_rules import (
     ATTRIBUTE_RULES,
     DATES_OF_BIRTH,
@@ -41,6 +41,7 @@ from tests.support.content_texts import (
     REGISTERED_IBANS,
     with_check_digits,
 )
+from tests.support.named_calls import call
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(240)]
 

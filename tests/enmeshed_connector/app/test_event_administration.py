@@ -1,7 +1,6 @@
 """Named subscriptions and failed events through the public interface, on a whole Connector."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -19,12 +18,6 @@ from enmeshed_connector.transport.errors import ContentNotReadable
 from enmeshed_connector.transport.external_events import ExternalEvent, ExternalEventProcessor
 from enmeshed_connector.transport.work import Work
 from tests.support.connector import RunningConnector, running_connector
-
-
-@pytest.fixture
-async def running(tmp_path: Path) -> AsyncIterator[RunningConnector]:
-    async with running_connector(tmp_path) as connector:
-        yield connector
 
 
 async def publish(running: RunningConnector, *types: str) -> None:

@@ -9,15 +9,8 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from google.protobuf import json_format
-from google.protobuf.message import Message
 
 from enmeshed.connector.v1 import (
-    account_service_pb2,
-    attributes_service_pb2,
-    events_service_pb2,
-    incoming_requests_service_pb2,
-    messages_service_pb2,
-    relationship_templates_service_pb2,
     request_pb2,
 )
 from enmeshed.content.v1 import content_pb2
@@ -26,18 +19,11 @@ from enmeshed_client import ConnectorError
 from enmeshed_connector.content.codec import ContentCodec
 from tests.support import content_samples as samples
 from tests.support.hostile_peer import nested
+from tests.support.named_calls import call
 from tests.support.wires import Wires, wired
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(240)]
 
-_MODULES = {
-    "Account": account_service_pb2,
-    "Attributes": attributes_service_pb2,
-    "Events": events_service_pb2,
-    "IncomingRequests": incoming_requests_service_pb2,
-    "Messages": messages_service_pb2,
-    "RelationshipTemplates": relationship_templates_service_pb2,
-}
 CODEC = ContentCodec()
 LOGIN = {"@type": "AuthenticationRequestItem", "mustBeAccepted": False, "title": "Login"}
 CONSENT = {"@type": "ConsentRequestItem", "mustBeAccepted": False, "consent": "I do"}
@@ -206,13 +192,6 @@ async def wires(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Wires
 async def alice(wires: Wires) -> AsyncIterator[Client]:
     async with wires.client() as client:
         yield client
-
-
-async def call(client: Client, method: str, **members: Any) -> Any:
-    service, _, name = method.partition(".")
-    request: Message = getattr(_MODULES[service], f"{name}Request")()
-    json_format.ParseDict(members, request)
-    return await client.call(getattr(client.service(service), name), request)
 
 
 async def requests_from(client: Client, source: str) -> list[Any]:

@@ -2,91 +2,30 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Callable
-from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
 from google.protobuf import json_format
-from google.protobuf.message import Message
 
 from enmeshed.connector.v1 import (
-    account_service_pb2,
     attribute_pb2,
-    attributes_service_pb2,
-    events_service_pb2,
-    incoming_requests_service_pb2,
-    messages_service_pb2,
     notification_pb2,
-    notifications_service_pb2,
-    outgoing_requests_service_pb2,
-    relationships_service_pb2,
     request_pb2,
 )
 from enmeshed_client import Connector as Client
-from enmeshed_client import ConnectorError
-from tests.support.connector import RunningConnector, relate, running_connector
+from tests.support.connector import RunningConnector, relate
+from tests.support.named_calls import call, failure, until
 
-_MODULES = {
-    "Account": account_service_pb2,
-    "Attributes": attributes_service_pb2,
-    "Events": events_service_pb2,
-    "IncomingRequests": incoming_requests_service_pb2,
-    "Messages": messages_service_pb2,
-    "Notifications": notifications_service_pb2,
-    "OutgoingRequests": outgoing_requests_service_pb2,
-    "Relationships": relationships_service_pb2,
-}
 UNKNOWN_ATTRIBUTE = "ATT00000000000000000"
 UNKNOWN_NOTIFICATION = "NOT00000000000000000"
 SUCCESSOR = "ATT00000000000000002"
-
-
-async def call(client: Client, method: str, **members: Any) -> Any:
-    service, _, name = method.partition(".")
-    request: Message = getattr(_MODULES[service], f"{name}Request")()
-    json_format.ParseDict(members, request)
-    return await client.call(getattr(client.service(service), name), request)
-
-
-async def failure(client: Client, method: str, **members: Any) -> ConnectorError:
-    with pytest.raises(ConnectorError) as caught:
-        await call(client, method, **members)
-    return caught.value
-
-
-async def until(read: Callable[[], Any], is_so: Callable[[Any], bool] = bool) -> Any:
-    """Returns what is read once it is so; the Connector brings that about by itself."""
-    async with asyncio.timeout(20):
-        while not is_so(found := await read()):
-            await asyncio.sleep(0.02)
-    return found
-
-
-@pytest.fixture
-async def running(tmp_path: Path) -> AsyncIterator[RunningConnector]:
-    async with running_connector(tmp_path) as connector:
-        yield connector
 
 
 @pytest.fixture
 async def relationship(running: RunningConnector) -> str:
     """The id of the relationship of Alice and Bob."""
     return await relate(running)
-
-
-@pytest.fixture
-async def alice(running: RunningConnector) -> AsyncIterator[Client]:
-    async with running.client("alice") as client:
-        yield client
-
-
-@pytest.fixture
-async def bob(running: RunningConnector) -> AsyncIterator[Client]:
-    async with running.client("bob") as client:
-        yield client
 
 
 def named(name: str) -> dict[str, Any]:

@@ -4,25 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import grpc
-from google.protobuf import json_format
-from google.protobuf.message import Message
 
 from enmeshed.connector.v1 import (
-    account_service_pb2,
-    attributes_service_pb2,
-    devices_service_pb2,
     event_pb2,
     events_service_pb2,
-    incoming_requests_service_pb2,
     notification_pb2,
-    notifications_service_pb2,
-    outgoing_requests_service_pb2,
     request_pb2,
 )
 from enmeshed_client import Connector as Client
@@ -30,16 +22,8 @@ from enmeshed_connector.app.connector import Connector
 from enmeshed_connector.app.onboarding import onboard_account
 from enmeshed_connector.app.settings import Settings, load_settings
 from tests.support.connector import RunningConnector, running_connector
+from tests.support.named_calls import call, until
 
-_MODULES = {
-    "Account": account_service_pb2,
-    "Attributes": attributes_service_pb2,
-    "Devices": devices_service_pb2,
-    "Events": events_service_pb2,
-    "IncomingRequests": incoming_requests_service_pb2,
-    "Notifications": notifications_service_pb2,
-    "OutgoingRequests": outgoing_requests_service_pb2,
-}
 TYPES = [
     "consumption.attributeCreated",
     "consumption.attributeDeleted",
@@ -48,21 +32,6 @@ TYPES = [
     "consumption.attributeWasViewedAtChanged",
     "connector.notificationStatusChanged",
 ]
-
-
-async def call(client: Client, method: str, **members: Any) -> Any:
-    service, _, name = method.partition(".")
-    request: Message = getattr(_MODULES[service], f"{name}Request")()
-    json_format.ParseDict(members, request)
-    return await client.call(getattr(client.service(service), name), request)
-
-
-async def until(read: Callable[[], Any], is_so: Callable[[Any], bool] = bool) -> Any:
-    """Returns what is read once it is so; the Connector brings that about by itself."""
-    async with asyncio.timeout(30):
-        while not is_so(found := await read()):
-            await asyncio.sleep(0.02)
-    return found
 
 
 def second(running: RunningConnector, folder: Path) -> Settings:

@@ -15,7 +15,7 @@ from enmeshed_client import Connector as Client
 from enmeshed_client import ConnectorError
 from tests.support import content_samples as samples
 from tests.support.connector import RunningConnector, running_connector
-from tests.support.content_calls import assert_items, call, exact, faults, forms
+from tests.support.content_calls import assert_items, exact, faults, forms
 from tests.support.content_rules import (
     FORM_ANSWERS,
     FORM_SETTINGS,
@@ -27,6 +27,7 @@ from tests.support.content_rules import (
     RULES_BETWEEN_KEYS,
     item,
 )
+from tests.support.named_calls import call
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(240)]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,32 +10,16 @@ from typing import Any
 import grpc
 import pytest
 from google.protobuf import json_format
-from google.protobuf.message import Message
 
 from enmeshed.connector.v1 import (
-    account_service_pb2,
     event_pb2,
-    events_service_pb2,
-    incoming_requests_service_pb2,
-    messages_service_pb2,
     outgoing_requests_service_pb2,
-    relationship_templates_service_pb2,
-    relationships_service_pb2,
     request_pb2,
 )
 from enmeshed_client import Connector as Client
-from enmeshed_client import ConnectorError
 from tests.support.connector import RunningConnector, relate, running_connector
+from tests.support.named_calls import call, failure, until
 
-_MODULES = {
-    "Account": account_service_pb2,
-    "Events": events_service_pb2,
-    "IncomingRequests": incoming_requests_service_pb2,
-    "Messages": messages_service_pb2,
-    "OutgoingRequests": outgoing_requests_service_pb2,
-    "RelationshipTemplates": relationship_templates_service_pb2,
-    "Relationships": relationships_service_pb2,
-}
 YES: dict[str, Any] = {"accept": {}}
 NO: dict[str, Any] = {"reject": {"code": "no", "message": "No."}}
 UNKNOWN = "REQ00000000000000000"
@@ -52,27 +35,6 @@ def authentication(*, must: bool = True) -> dict[str, Any]:
 
 def asks(*items: dict[str, Any], **more: Any) -> dict[str, Any]:
     return {"request": {"items": list(items or (consent(),)), **more}}
-
-
-async def call(client: Client, method: str, **members: Any) -> Any:
-    service, _, name = method.partition(".")
-    request: Message = getattr(_MODULES[service], f"{name}Request")()
-    json_format.ParseDict(members, request)
-    return await client.call(getattr(client.service(service), name), request)
-
-
-async def failure(client: Client, method: str, **members: Any) -> ConnectorError:
-    with pytest.raises(ConnectorError) as caught:
-        await call(client, method, **members)
-    return caught.value
-
-
-async def until(read: Callable[[], Any], *, is_so: Callable[[Any], bool]) -> Any:
-    """Returns what is read once it is so; automation of the Connector brings that about."""
-    async with asyncio.timeout(20):
-        while not is_so(found := await read()):
-            await asyncio.sleep(0.02)
-    return found
 
 
 async def incoming(client: Client, **filters: Any) -> list[request_pb2.LocalRequest]:
@@ -110,24 +72,6 @@ async def outgoing_in(client: Client, request_id: str, status: str) -> Any:
 async def event_types(client: Client) -> list[str]:
     listed = await call(client, "Events.ListEvents", types=["consumption.*"])
     return [event.type.removeprefix("consumption.") for event in listed.events]
-
-
-@pytest.fixture
-async def running(tmp_path: Path) -> AsyncIterator[RunningConnector]:
-    async with running_connector(tmp_path) as connector:
-        yield connector
-
-
-@pytest.fixture
-async def alice(running: RunningConnector) -> AsyncIterator[Client]:
-    async with running.client("alice") as client:
-        yield client
-
-
-@pytest.fixture
-async def bob(running: RunningConnector) -> AsyncIterator[Client]:
-    async with running.client("bob") as client:
-        yield client
 
 
 async def create(client: Client, peer: str, content: dict[str, Any], **more: Any) -> Any:
