@@ -3,7 +3,7 @@
 A decision and what has to be sent for it become durable together: the worker of the next process does the second half,
 whether the caller comes back or not, and the peer gets it once. What is seen is what callers see on both sides.
 
-`test_crash_points_of_requests` lets processes die at reads, too, and loses no answers.
+Where no answer is lost besides, processes die at reads, too.
 """
 
 from __future__ import annotations
@@ -200,7 +200,8 @@ async def test_receiving_a_request_by_template(network: Network) -> None:
         await check_whole(place, anna, bert)
 
 
-async def test_accepting_a_request_while_the_answer_is_lost(network: Network) -> None:
+@pytest.mark.parametrize("lost", [None, "messages.send"])
+async def test_accepting_a_request(network: Network, lost: str | None) -> None:
     _, bert = await pair(network)
     flow = Flow()
 
@@ -209,11 +210,12 @@ async def test_accepting_a_request_while_the_answer_is_lost(network: Network) ->
         await anna.work()
 
     async def act(anna: WholeAccount, key: str) -> None:
-        anna.faults.lose_answer("messages.send")
+        if lost is not None:
+            anna.faults.lose_answer(lost)
         await decide(anna, flow.requests[key], answers(anna, key))
         await anna.work_on()
 
-    async for anna, key, place in deaths(network, "anna", act, prepare=send, at_least=8):
+    async for anna, key, place in deaths(network, "anna", act, prepare=send, at_least=8, reads=lost is None):
         request_id = flow.requests[key]
         await anna.work_on()
         await bert.work()
@@ -238,7 +240,7 @@ async def test_accepting_a_request_while_the_answer_is_lost(network: Network) ->
         assert await told(bert, request_id) == ["outgoingRequestCreated", "Open", "Completed"], place
         await check_answered_once(bert, anna, request_id, place)
         await check_exchanged(bert, anna, key, place)
-        check_lost("messages.send", place)
+        check_lost(lost, place)
         await check_whole(place, anna, bert)
 
 
@@ -271,7 +273,8 @@ async def test_rejecting_a_request(network: Network) -> None:
         await check_whole(place, anna, bert)
 
 
-async def test_accepting_the_request_of_a_template_while_the_answer_is_lost(network: Network) -> None:
+@pytest.mark.parametrize("lost", [None, "relationships.create"])
+async def test_accepting_the_request_of_a_template(network: Network, lost: str | None) -> None:
     flow = Flow()
 
     async def offer(anna: WholeAccount, key: str) -> None:
@@ -282,12 +285,13 @@ async def test_accepting_the_request_of_a_template_while_the_answer_is_lost(netw
         flow.requests[key] = request["id"]
 
     async def act(anna: WholeAccount, key: str) -> None:
-        anna.faults.lose_answer("relationships.create")
+        if lost is not None:
+            anna.faults.lose_answer(lost)
         await decide(anna, flow.requests[key], answers(anna, key))
         await anna.work()
 
     await whole_account(network, "anna")
-    async for anna, key, place in deaths(network, "anna", act, prepare=offer, at_least=7):
+    async for anna, key, place in deaths(network, "anna", act, prepare=offer, at_least=7, reads=lost is None):
         request_id, peer, template_id = flow.requests[key], flow.peers[key], flow.things[key]["id"]
         if (await anna.does.incoming_requests.get(request_id))["status"] in UNDECIDED:
             assert network.rows("SELECT id FROM relationships WHERE template_id = ?", template_id) == [], place
@@ -316,7 +320,7 @@ async def test_accepting_the_request_of_a_template_while_the_answer_is_lost(netw
             "outgoingRequestFromRelationshipCreationCreatedAndCompleted",
         ], place
         await check_exchanged(peer, anna, key, place)
-        check_lost("relationships.create", place)
+        check_lost(lost, place)
         await check_whole(place, anna, peer)
 
 
@@ -373,18 +377,20 @@ async def test_receiving_a_response_with_a_relationship(network: Network) -> Non
         await check_whole(place, anna, flow.peers[key])
 
 
-async def test_sending_a_request_while_the_answer_is_lost(network: Network) -> None:
+@pytest.mark.parametrize("lost", [None, "messages.send"])
+async def test_sending_a_request(network: Network, lost: str | None) -> None:
     _, bert = await pair(network)
 
     async def act(anna: WholeAccount, key: str) -> Document:
-        anna.faults.lose_answer("messages.send")
+        if lost is not None:
+            anna.faults.lose_answer(lost)
         request, message = await anna.does.outgoing_requests.send(
             bert.address, asks(*questions(anna, key)), intent(f"send {key}")
         )
         assert message["content"]["id"] == request["id"]
         return request
 
-    async for anna, key, place in deaths(network, "anna", act, at_least=5):
+    async for anna, key, place in deaths(network, "anna", act, at_least=5, reads=lost is None):
         # Before the caller comes back there is the request with its message, or neither.
         messages = [message["content"]["id"] for message in await anna.all(MESSAGES, isOwn=True)]
         assert {request["id"] for request in await anna.all(REQUESTS)} == set(messages), place
@@ -398,7 +404,7 @@ async def test_sending_a_request_while_the_answer_is_lost(network: Network) -> N
         assert await told(bert, request["id"]) == RECEIVED, place
         assert await anna.store.count(REQUESTS) == await bert.store.count(REQUESTS) == int(key), place
         assert (await anna.does.outgoing_requests.get(request["id"]))["status"] == "Open", place
-        check_lost("messages.send", place)
+        check_lost(lost, place)
         await check_whole(place, anna, bert)
 
 

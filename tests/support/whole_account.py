@@ -78,14 +78,23 @@ class WholeAccount:
             self.network.clock.advance(timedelta(minutes=10))
 
 
-async def whole_account(network: Network, name: str, crash: Crash | None = None) -> WholeAccount:
-    """Opens an account, which is made when it does not exist, as a new process does: in one that may die."""
+async def whole_account(
+    network: Network, name: str, crash: Crash | None = None, *, reads: bool = False
+) -> WholeAccount:
+    """Opens an account, which is made when it does not exist, as a new process does.
+
+    Args:
+        network: Where it is.
+        name: The account.
+        crash: When the process dies.
+        reads: Whether it may die at reads, too.
+    """
     environment = replace(await network.environment(name), collections=ACCOUNT_COLLECTIONS)
     await environment.store.declare(*ACCOUNT_SCHEMA)
     if crash is not None:
         environment = replace(
             environment,
-            store=CrashingStore(environment.store, crash, reads=False),
+            store=CrashingStore(environment.store, crash, reads=reads),
             gateway=CrashingGateway(environment.gateway, crash),
         )
     transport = await open_account(environment)
@@ -113,6 +122,7 @@ async def deaths(
     *,
     prepare: Callable[[WholeAccount, str], Awaitable[object]] | None = None,
     at_least: int,
+    reads: bool = False,
 ) -> AsyncIterator[tuple[WholeAccount, str, str]]:
     """Carries out a flow in processes that die one step later each time: before or after a commit or a request.
 
@@ -122,13 +132,14 @@ async def deaths(
         act: The flow; the text tells apart what it does each time.
         prepare: What happens before, when the process does not die yet.
         at_least: How many steps the flow has at least.
+        reads: Whether reads are steps, too.
 
     Yields, for each of them and for the first that survives: the account in a new process, the text, and where the
     process died.
     """
     for number in range(1, _MOST_STEPS):
         key, crash = str(number), Crash(None)
-        account = await whole_account(network, name, crash)
+        account = await whole_account(network, name, crash, reads=reads)
         if prepare is not None:
             await prepare(account, key)
         crash.die_after(number)
