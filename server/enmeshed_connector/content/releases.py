@@ -30,6 +30,24 @@ def with_initial_attribute_peer(item: JsonObject, address: str) -> JsonObject:
     return sort_members({**item, "initialAttributePeer": address, "thirdPartyAddress": address})
 
 
+def request_for_all_releases(request: JsonObject) -> JsonObject:
+    """Returns a request whose attributes of other relationships name their initial peer for all releases.
+
+    Args:
+        request: A request or a group of items, valid by the rules of its type.
+    """
+    return {**request, "items": [_item_for_all_releases(item) for item in request["items"]]}
+
+
+def _item_for_all_releases(item: JsonObject) -> JsonObject:
+    if item["@type"] == "RequestItemGroup":
+        return request_for_all_releases(item)
+    if item["@type"] == "ShareAttributeRequestItem":
+        address = initial_attribute_peer(item)
+        return item if address is None else with_initial_attribute_peer(item, address)
+    return item
+
+
 def types_after_7_0_0(content: Json) -> frozenset[str]:
     """Returns the types in a content that releases up to 7.0.0 cannot read, for a warning before it is sent."""
     found = set()

@@ -39,6 +39,7 @@ from enmeshed_connector.consumption.requests.processors.registry import Processo
 from enmeshed_connector.consumption.requests.repository import require
 from enmeshed_connector.consumption.requests.responses import answers, problem_of, stored_response
 from enmeshed_connector.consumption.requests.results import SUCCESS, ValidationResult
+from enmeshed_connector.content.releases import request_for_all_releases
 from enmeshed_connector.content.validation import ContentValidator
 from enmeshed_connector.core.canonical_json import Json, JsonObject, sort_members
 from enmeshed_connector.core.dates import format_date, parse_date
@@ -97,12 +98,14 @@ class OutgoingRequests:
         """
         if content["@type"] != "RelationshipTemplateContent":
             return content
+        requests: JsonObject = {}
         for name in ("onNewRelationship", "onExistingRelationship"):
             if content.get(name) is not None:
                 result = await self.can_create(content[name], None, f"content.{name}")
                 if not result.is_success:
                     raise refusal(result, RequestInvalid, f"content.{name}.items")
-        request = content["onNewRelationship"]
+                requests[name] = request_for_all_releases(content[name])
+        request = requests["onNewRelationship"]
         moment = request.get("expiresAt")
         if moment is None:
             request = sort_members({**request, "expiresAt": format_date(expires_at)})
@@ -112,7 +115,7 @@ class OutgoingRequests:
                 "The request must not expire after its template.",
                 violations=[FieldViolation(path, "must not be after the template's")],
             )
-        return sort_members({**content, "onNewRelationship": request})
+        return sort_members({**content, **requests, "onNewRelationship": request})
 
     async def new_content(self, content: JsonObject, peer: str) -> JsonObject:
         """Returns the content of a request that may be made, with a fresh id, in the form in which it is stored.
@@ -123,7 +126,7 @@ class OutgoingRequests:
         result = await self.can_create(content, peer)
         if not result.is_success:
             raise refusal(result, RequestInvalid, "content.items")
-        return stored_content(content, self._context.ids.new(REQUEST))
+        return stored_content(request_for_all_releases(content), self._context.ids.new(REQUEST))
 
     async def create(self, content: JsonObject, peer: str, work: Work) -> Document:
         """Stores a draft and returns it; `content` is what `new_content` returned."""

@@ -174,6 +174,33 @@ async def test_templates_get_the_expiry_of_their_request(alice: Asking) -> None:
     assert await outgoing.template_content(arbitrary, expires_at) == arbitrary
 
 
+@pytest.mark.parametrize("name", ["initialAttributePeer", "thirdPartyAddress"])
+async def test_the_initial_peer_of_what_is_shared_is_named_for_all_releases(
+    network: Network, alice: Asking, bob: Asking, name: str
+) -> None:
+    carol = await asking(network, "carol")
+    await relate(alice, carol)
+    attribute = await alice.holder.own_of_relationship(carol.address)
+    item = {
+        "@type": "ShareAttributeRequestItem",
+        "attribute": attribute["content"],
+        "attributeId": attribute["id"],
+        "mustBeAccepted": True,
+    }
+    asked = asks(consent(), {**item, name: carol.address}, group({**item, name: carol.address}))
+    both = {**item, "initialAttributePeer": carol.address, "thirdPartyAddress": carol.address}
+    outgoing = alice.consumption.outgoing_requests
+
+    by_message = await outgoing.new_content(asked, bob.address)
+    by_template = await outgoing.template_content(
+        {"@type": "RelationshipTemplateContent", "onNewRelationship": asked, "onExistingRelationship": asked},
+        alice.holder.transport.context.clock.now() + timedelta(days=1),
+    )
+
+    for request in (by_message, by_template["onNewRelationship"], by_template["onExistingRelationship"]):
+        assert request["items"] == [consent(), both, group(both)]
+
+
 async def test_what_the_peer_accepts_is_applied_with_its_response(alice: Asking, bob: Asking) -> None:
     item = {"@type": "CreateAttributeRequestItem", "attribute": identity(bob.address, "Bob"), "mustBeAccepted": True}
     sent = await alice.ask(bob, asks(item))
