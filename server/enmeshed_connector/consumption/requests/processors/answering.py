@@ -175,7 +175,7 @@ class AnsweringProcessor(ItemProcessor):
         if attribute is None:
             return unknown_attribute(choice.attribute_id)
         if kind_of(attribute) not in self.existing_kinds:
-            return query_mismatch(f"Attribute {attribute['id']} cannot be given to others by this identity.")
+            return invalid_decision(f"Attribute {attribute['id']} cannot be given to others by this identity.")
         content = attribute["content"]
         if kind_of(attribute) is Kind.OWN_IDENTITY and item["query"]["@type"] in (IDENTITY_QUERY, IQL_QUERY):
             if await has_forwarded_successor(reader, attribute, asked.peer or ""):

@@ -131,7 +131,7 @@ async def test_only_own_identity_attributes_exist_for_it(bob: Side) -> None:
         await bob.holder.of_peer_relationship(CAROL),
         await bob.holder.of_peer(CAROL),
     ):
-        assert code_of(await bob.can_accept(NAME, existing(attribute))) == MISMATCH
+        assert code_of(await bob.can_accept(NAME, existing(attribute))) == INVALID_DECISION
 
 
 async def test_a_key_that_is_taken_is_not_accepted(bob: Side) -> None:

@@ -270,7 +270,7 @@ async def test_what_came_from_others_cannot_be_given(bob: Side) -> None:
     peer = bob.peer or ""
     for attribute in (await bob.holder.of_peer(peer), await bob.holder.of_third_party(peer, CAROL)):
         for query in (identity_query(), third_party_query("")):
-            assert code_of(await bob.can_accept(read(query), existing(attribute))) == MISMATCH
+            assert code_of(await bob.can_accept(read(query), existing(attribute))) == INVALID_DECISION
 
 
 async def test_what_is_asked_of_the_relationship_is_always_new(bob: Side) -> None:
