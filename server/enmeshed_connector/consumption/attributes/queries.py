@@ -50,21 +50,27 @@ class AttributeQueries:
         return found[0] if found else None
 
     async def third_party(self, reader: Reader, query: JsonObject) -> list[Document]:
-        """Returns the attributes of relationships with the third parties that are not private."""
-        parties = [party for party in query["thirdParty"] if party]
+        """Returns the attributes of relationships with the third parties that are not private.
+
+        With `""` among the third parties the relationship may be with anybody, but the owner is this identity or one of
+        those that are named.
+        """
+        parties = query["thirdParty"]
+        named = [party for party in parties if party]
         owners = {
             "recipient": where("content.owner").eq(self._own_address),
-            "thirdParty": where("content.owner").is_in(parties),
-            "": any_of(where("content.owner").eq(self._own_address), where("content.owner").is_in(parties)),
+            "thirdParty": where("content.owner").is_in(named),
+            "": any_of(where("content.owner").eq(self._own_address), where("content.owner").is_in(named)),
         }
-        condition = all_of(
+        conditions = [
             where("content.@type").eq(RELATIONSHIP),
             where("content.key").eq(query["key"]),
-            where("peer").is_in(parties),
             owners[query["owner"]],
             _SHAREABLE,
-        )
-        return await find(reader, condition)
+        ]
+        if "" not in parties:
+            conditions.append(where("peer").is_in(named))
+        return await find(reader, all_of(*conditions))
 
     async def iql(self, reader: Reader, text: str) -> list[Document]:
         """Returns the own identity attributes, all versions, that a query in the identity query language finds.
