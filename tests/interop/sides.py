@@ -23,7 +23,7 @@ from enmeshed.connector.v1 import (
     notification_pb2,
     request_pb2,
 )
-from enmeshed.content.v1 import identity_value_pb2, relationship_value_pb2
+from enmeshed.content.v1 import identity_value_pb2, query_pb2, relationship_value_pb2
 from enmeshed_client import Connector as Client
 from enmeshed_client import download, upload
 from enmeshed_connector.app.connector import Connector
@@ -88,6 +88,9 @@ class Side(Protocol):
     async def load(self, template: Json) -> str:
         """Loads a template with a request, waits until that can be decided, and returns the request's id."""
 
+    async def ask_for_relationship(self, template: Json) -> None:
+        """Loads a template without a request and asks for a relationship, which is pending then."""
+
     async def accept_relationship_of(self, peer: str) -> None:
         """Fetches what is new and accepts the pending relationship with the peer."""
 
@@ -103,6 +106,9 @@ class Side(Protocol):
     async def forwarding(self, attribute_id: str) -> list[Json]:
         """Returns the forwarding details of an attribute."""
 
+    async def found_for_third_party(self, query: Json) -> list[str]:
+        """Returns the ids of the attributes that a `ThirdPartyRelationshipAttributeQuery` finds on this side."""
+
     async def succeed(self, attribute_id: str, value: Json, *peers: str) -> str:
         """Gives an own identity attribute a new version, tells the peers of it, and returns its id."""
 
@@ -114,6 +120,9 @@ class Side(Protocol):
 
     async def notified(self, attribute_id: str) -> None:
         """Fetches what is new and waits for the completed notification about an attribute."""
+
+    async def is_told(self, event: str, attribute_id: str) -> None:
+        """Waits for an event about an attribute: `ownAttributeDeletedByOwner`."""
 
     async def upload(self, content: bytes) -> Json:
         """Uploads a file and returns it: `id`, `reference`, `ownershipToken`."""
@@ -220,6 +229,9 @@ class OfficialSide:
         request = await self._decision_required(lambda request: request["source"]["reference"] == template["id"])
         return str(request["id"])
 
+    async def ask_for_relationship(self, template: Json) -> None:
+        await ask_for_relationship(self.peer, template)
+
     async def accept_relationship_of(self, peer: str) -> None:
         await self.peer.sync()
         relationship = await self.peer.call("transport.relationships.getRelationshipByAddress", {"address": peer})
@@ -243,6 +255,12 @@ class OfficialSide:
             "consumption.attributes.getForwardingDetailsForAttribute", {"attributeId": attribute_id}
         )
         return list(details)
+
+    async def found_for_third_party(self, query: Json) -> list[str]:
+        found = await self.peer.call(
+            "consumption.attributes.executeThirdPartyRelationshipAttributeQuery", {"query": query}
+        )
+        return [attribute["id"] for attribute in found]
 
     async def succeed(self, attribute_id: str, value: Json, *peers: str) -> str:
         succession = await self.peer.call(
@@ -273,6 +291,9 @@ class OfficialSide:
             while not await self._is_notified(attribute_id):
                 # There is no event for it.
                 await asyncio.sleep(0.02)
+
+    async def is_told(self, event: str, attribute_id: str) -> None:
+        await self.peer.wait_for(f"consumption.{event}", lambda attribute: attribute["id"] == attribute_id)
 
     async def _is_notified(self, attribute_id: str) -> bool:
         found = await self.peer.call("consumption.notifications.getNotifications", {"query": {"isOwn": "!true"}})
@@ -439,6 +460,13 @@ class OurSide:
         await self.call("RelationshipTemplates", "LoadTemplate", reference=template["reference"]["truncated"])
         return (await self._decision_required(lambda request: request.source.reference == template["id"])).id
 
+    async def ask_for_relationship(self, template: Json) -> None:
+        loaded = await self.call("RelationshipTemplates", "LoadTemplate", reference=template["reference"]["truncated"])
+        content = {"@type": "ArbitraryRelationshipCreationContent", "value": {"ask": True}}
+        await self.call(
+            "Relationships", "CreateRelationship", templateId=loaded.template.id, creationContent={"json": content}
+        )
+
     async def accept_relationship_of(self, peer: str) -> None:
         await self.sync()
         relationship = (await self.call("Relationships", "GetRelationship", peer=peer)).relationship
@@ -482,6 +510,13 @@ class OurSide:
             for each in listed.details
         ]
 
+    async def found_for_third_party(self, query: Json) -> list[str]:
+        request = request_class("Attributes", "ExecuteThirdPartyRelationshipAttributeQuery")(
+            query=self._codec.from_json(query, query_pb2.ThirdPartyRelationshipAttributeQuery)
+        )
+        found = await self.call("Attributes", "ExecuteThirdPartyRelationshipAttributeQuery", request)
+        return [attribute.id for attribute in found.attributes]
+
     async def succeed(self, attribute_id: str, value: Json, *peers: str) -> str:
         request = request_class("Attributes", "SucceedAttribute")(predecessor_id=attribute_id)
         request.identity.value.CopyFrom(self._codec.from_json(value, identity_value_pb2.IdentityAttributeValue))
@@ -514,6 +549,9 @@ class OurSide:
             while not await self._is_notified(attribute_id):
                 # There is no event for it.
                 await asyncio.sleep(0.02)
+
+    async def is_told(self, event: str, attribute_id: str) -> None:
+        await self.wait_for(f"consumption.{event}", lambda told: told.attribute.id == attribute_id)
 
     async def _is_notified(self, attribute_id: str) -> bool:
         listed = await self.call("Notifications", "ListNotifications", filter={"isOwn": False}, pageSize=500)
@@ -624,3 +662,11 @@ async def befriend(ours: OurSide, official: OfficialSide) -> None:
     await ask_for_relationship(official.peer, await ours.offer(content))
     await ours.accept_relationship_of(official.address)
     await official.sync()
+
+
+async def acquaint(first: Side, second: Side) -> None:
+    """Gives two sides of any kind an active relationship that both know of."""
+    content = {"@type": "ArbitraryRelationshipTemplateContent", "value": {}}
+    await second.ask_for_relationship(await first.offer(content))
+    await first.accept_relationship_of(second.address)
+    await second.sync()
