@@ -97,6 +97,12 @@ class Side(Protocol):
     async def relationship_status(self, peer: str) -> str:
         """Returns the status of the relationship with a peer: `Active`."""
 
+    async def terminate_relationship_with(self, peer: str) -> None:
+        """Terminates the active relationship with a peer."""
+
+    async def decompose_relationship_with(self, peer: str) -> None:
+        """Leaves the terminated relationship with a peer for good."""
+
     async def create_attribute(self, value: Json, tags: Sequence[str] = ()) -> str:
         """Creates an own identity attribute and returns its id."""
 
@@ -240,6 +246,16 @@ class OfficialSide:
     async def relationship_status(self, peer: str) -> str:
         relationship = await self.peer.call("transport.relationships.getRelationshipByAddress", {"address": peer})
         return str(relationship["status"])
+
+    async def terminate_relationship_with(self, peer: str) -> None:
+        await self._end_relationship("terminateRelationship", peer)
+
+    async def decompose_relationship_with(self, peer: str) -> None:
+        await self._end_relationship("decomposeRelationship", peer)
+
+    async def _end_relationship(self, step: str, peer: str) -> None:
+        relationship = await self.peer.call("transport.relationships.getRelationshipByAddress", {"address": peer})
+        await self.peer.call(f"transport.relationships.{step}", {"relationshipId": relationship["id"]})
 
     async def create_attribute(self, value: Json, tags: Sequence[str] = ()) -> str:
         content = {"value": value} | ({"tags": list(tags)} if tags else {})
@@ -475,6 +491,16 @@ class OurSide:
     async def relationship_status(self, peer: str) -> str:
         told = json_format.MessageToDict((await self.call("Relationships", "GetRelationship", peer=peer)).relationship)
         return str(told["status"]).removeprefix("RELATIONSHIP_STATUS_").title().replace("_", "")
+
+    async def terminate_relationship_with(self, peer: str) -> None:
+        await self._end_relationship("TerminateRelationship", peer)
+
+    async def decompose_relationship_with(self, peer: str) -> None:
+        await self._end_relationship("DecomposeRelationship", peer)
+
+    async def _end_relationship(self, step: str, peer: str) -> None:
+        relationship = (await self.call("Relationships", "GetRelationship", peer=peer)).relationship
+        await self.call("Relationships", step, id=relationship.id)
 
     async def create_attribute(self, value: Json, tags: Sequence[str] = ()) -> str:
         request = request_class("Attributes", "CreateAttribute")(

@@ -16,6 +16,7 @@ from tests.interop.backbone_process import BackboneProcess
 from tests.interop.conftest import Peers
 from tests.interop.questions import DELETION_DATE, Question, item, named, relationship_attribute, unique
 from tests.interop.sides import Json, OfficialSide, OurSide, Side, acquaint, our_sides
+from tests.support.named_calls import until
 
 pytestmark = [pytest.mark.node, pytest.mark.asyncio(loop_scope="module")]
 
@@ -33,10 +34,11 @@ class Roles:
 async def sides(
     backbone: BackboneProcess, peers: Peers, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[dict[str, Side]]:
-    """Two of ours and two official ones, of which the first of each has a relationship with all others; a stranger."""
-    async with our_sides(backbone.base_url, tmp_path_factory.mktemp("ours"), count=3) as (ours, friend, stranger):
-        started = await peers.start_many(2, modules=["request", "notification"])
-        official, neighbour = (OfficialSide(peer) for peer in started)
+    """Two of each, of which all that matter to each other have a relationship, and some who have none yet."""
+    async with our_sides(backbone.base_url, tmp_path_factory.mktemp("ours"), count=4) as connector:
+        ours, friend, stranger, our_leaver = connector
+        started = await peers.start_many(3, modules=["request", "notification"])
+        official, neighbour, official_leaver = (OfficialSide(peer) for peer in started)
         for first, second in ((ours, official), (ours, friend), (ours, neighbour), (official, neighbour)):
             await acquaint(first, second)
         await acquaint(friend, official)
@@ -46,6 +48,8 @@ async def sides(
             "our third": friend,
             "official third": neighbour,
             "stranger": stranger,
+            "our leaver": our_leaver,
+            "official leaver": official_leaver,
         }
 
 
@@ -489,6 +493,48 @@ async def test_the_asker_does_not_promise_to_delete_it(roles: Roles) -> None:
     assert await deletion_at_asker(roles, attribute) == "DeletionRequestRejected"
     assert await deletion(roles.asker, attribute.id) is None
     await is_with_two(roles, attribute, of_holder=False)
+
+
+async def test_what_was_given_follows_the_relationship_with_who_gave_it(two: Roles, sides: dict[str, Side]) -> None:
+    holder, leaver = two.holder, sides["our leaver" if isinstance(two.holder, OfficialSide) else "official leaver"]
+    await acquaint(holder, leaver)
+    with_leaver, of_leaver = await agree(holder, leaver), await agree(leaver, holder)
+    to_leaver = await held(two)
+    await give(Roles(leaver, holder, two.third), to_leaver)
+
+    async def deletions() -> list[str | None]:
+        """What the holder knows: of the attributes with the leaver, and of that which the leaver got."""
+        (details,) = await holder.forwarding(to_leaver.id)
+        told = (details.get("deletionInfo") or {}).get("deletionStatus")
+        return [await deletion(holder, with_leaver.id), await deletion(holder, of_leaver.id), told]
+
+    await leaver.terminate_relationship_with(holder.address)
+    await holder.sync()
+    # What is terminated can still be told of.
+    for attribute in (with_leaver, of_leaver):
+        await give(Roles(two.asker, holder, leaver), attribute)
+    assert await deletions() == [None, None, None]
+
+    await leaver.decompose_relationship_with(holder.address)
+    await holder.sync()
+    await until(deletions, lambda found: found == ["DeletedByRecipient", "DeletedByEmitter", "DeletedByRecipient"])
+    assert await holder.relationship_status(leaver.address) == "DeletionProposed"
+    for attribute in (with_leaver, of_leaver, to_leaver):
+        assert await leaver.attribute(attribute.id) is None
+
+    await holder.decompose_relationship_with(leaver.address)
+
+    async def is_gone() -> bool:
+        return await holder.attribute(with_leaver.id) is None and await holder.attribute(of_leaver.id) is None
+
+    await until(is_gone)
+    assert await holder.forwarding(to_leaver.id) == []
+    await two.asker.sync()
+    # Nobody tells the asker: it has its copies from the holder, who is still there.
+    for attribute in (with_leaver, of_leaver):
+        copy = await two.asker.attribute(attribute.id)
+        assert (copy["initialAttributePeer"], "deletionInfo" in copy) == (leaver.address, False)
+    await is_with_two(two, to_leaver, of_holder=True)
 
 
 # ---- what both refuse ----
