@@ -55,6 +55,9 @@ class TransferFileOwnershipProcessor(ItemProcessor):
 
     async def can_create(self, item: JsonObject, asked: Asked, reader: Reader) -> ValidationResult:
         """Tells whether it is an own file, and the token the one of the Backbone."""
+        if isinstance(reader, Work):
+            # The request of a template was answered, so the file is the answerer's by now.
+            return SUCCESS
         reference = _reference(item)
         file = None if reference is None else await reader.get(FILES, reference.id)
         if file is None:
@@ -63,7 +66,7 @@ class TransferFileOwnershipProcessor(ItemProcessor):
             return invalid_item(f"File {file['id']} is owned by another identity.")
         if self._is_expired(file):
             return invalid_item(f"File {file['id']} has expired.")
-        return SUCCESS if isinstance(reader, Work) else await self._check_at_backbone(item, file)
+        return await self._check_at_backbone(item, file)
 
     async def can_accept(
         self, item: JsonObject, decision: JsonObject, asked: Asked, reader: Reader
