@@ -35,6 +35,7 @@ from enmeshed_connector.api.interceptors.readiness import ReadinessGate
 from enmeshed_connector.api.limits import LimitOptions, Limits
 from enmeshed_connector.api.permissions import METHODS, check_methods
 from enmeshed_connector.api.readiness import Readiness
+from enmeshed_connector.api.reflection import serve_reflection
 from enmeshed_connector.core.clock import Clock
 
 _REFLECTION: Final = reflection.SERVICE_NAME
@@ -189,7 +190,7 @@ class ConnectorServer:
             service.register(handlers)
         health_pb2_grpc.add_HealthServicer_to_server(HealthServicer(readiness, names), handlers)
         if options.reflection or (options.reflection is None and self._is_local):
-            reflection.enable_server_reflection([*names, HEALTH, _REFLECTION], self._server)
+            serve_reflection(self._server, [*names, HEALTH, _REFLECTION])
         if options.channelz:
             channelz.add_channelz_servicer(self._server)
 

@@ -434,6 +434,13 @@ async def test_grpcurl_lists_describes_and_calls(served: RunningServer) -> None:
     code, out, errors = await grpcurl("-plaintext", served.address, "enmeshed.connector.v1.Account/GetIdentityInfo")
     assert code == 0, errors
     assert json.loads(out)["account"]["name"] == "default"
+    # Fields are named as in the JSON of every other client.
+    template = ("-plaintext", "-msg-template", served.address, "describe", "enmeshed.connector.v1.SendMessageRequest")
+    code, out, errors = await grpcurl(*template)
+    assert code == 0, errors
+    assert '"attachmentIds": [' in out
+    assert '"idempotencyKey": ""' in out
+    assert "attachment_ids = 3" in out
     code, _, errors = await grpcurl(
         "-plaintext", "-d", '{"recipients":["x"]}', served.address, "enmeshed.connector.v1.Messages/SendMessage"
     )
