@@ -68,6 +68,10 @@ def roles(request: pytest.FixtureRequest, sides: dict[str, Side]) -> Roles:
     return Roles(sides[asker], sides["official" if asker == "ours" else "ours"], sides[third])
 
 
+third_like_holder = pytest.mark.parametrize("roles", [ROLES[0], ROLES[2]], indirect=True)
+"""For what depends less on the third: that one is of the holder's implementation."""
+
+
 @dataclass(frozen=True)
 class Held:
     """An attribute of the relationship between holder and third, and what it says."""
@@ -224,6 +228,7 @@ async def test_what_is_asked_of_a_third_party_is_given(roles: Roles, name: str) 
     await question.accepted(answer)
 
 
+@third_like_holder
 @pytest.mark.parametrize("name", ["of the holder", "of the third"])
 async def test_what_is_asked_of_a_third_party_is_refused(roles: Roles, name: str) -> None:
     question = await READINGS[name](roles)
@@ -254,6 +259,7 @@ async def test_an_attribute_of_another_relationship_is_shared(roles: Roles, of_h
     await is_with_all(roles, attribute, of_holder)
 
 
+@third_like_holder
 async def test_sharing_an_attribute_of_another_relationship_is_refused(roles: Roles) -> None:
     attribute = await held(roles)
 
@@ -288,6 +294,7 @@ async def read_again(roles: Roles, attribute: Held) -> Json:
     return await exchange(roles.asker, roles.holder, asked, {"accept": True, "existingAttributeId": attribute.id})
 
 
+@third_like_holder
 async def test_what_the_asker_has_is_only_named(roles: Roles) -> None:
     attribute = await held(roles)
     await give(roles, attribute)
@@ -331,6 +338,7 @@ async def test_the_asker_learns_of_a_new_version_by_asking_again(roles: Roles) -
         assert [details["peer"] for details in await roles.holder.forwarding(one.id)] == [roles.asker.address]
 
 
+@third_like_holder
 async def test_the_same_value_under_another_id_is_only_named(roles: Roles) -> None:
     former = await held(roles)
     await give(roles, former)
@@ -450,6 +458,7 @@ async def test_all_versions_are_deleted(roles: Roles) -> None:
         assert [await deletion(side, one.id) for one in (former, later)] == ["DeletedByEmitter"] * 2
 
 
+@third_like_holder
 async def test_the_version_that_the_asker_has_is_named_to_it(roles: Roles) -> None:
     former = await given(roles, of_holder=True)
     later = await roles.holder.succeed_relationship(former.id, former.content["value"] | {"value": "later"})
@@ -464,6 +473,7 @@ async def test_the_version_that_the_asker_has_is_named_to_it(roles: Roles) -> No
     assert await deletion(roles.third, later) == "DeletedByEmitter"
 
 
+@third_like_holder
 @pytest.mark.parametrize("of_holder", [True, False], ids=["holder's", "third's"])
 async def test_the_asker_promises_to_delete_it(roles: Roles, of_holder: bool) -> None:
     attribute = await given(roles, of_holder)
@@ -480,6 +490,7 @@ async def test_the_asker_promises_to_delete_it(roles: Roles, of_holder: bool) ->
     await is_with_all(roles, attribute, of_holder)
 
 
+@third_like_holder
 async def test_the_asker_does_not_promise_to_delete_it(roles: Roles) -> None:
     attribute = await given(roles, of_holder=False)
 
@@ -495,12 +506,13 @@ async def test_the_asker_does_not_promise_to_delete_it(roles: Roles) -> None:
     await is_with_two(roles, attribute, of_holder=False)
 
 
-async def test_what_was_given_follows_the_relationship_with_who_gave_it(two: Roles, sides: dict[str, Side]) -> None:
-    holder, leaver = two.holder, sides["our leaver" if isinstance(two.holder, OfficialSide) else "official leaver"]
+@third_like_holder
+async def test_what_was_given_follows_the_relationship_with_who_gave_it(roles: Roles, sides: dict[str, Side]) -> None:
+    holder, leaver = roles.holder, sides["our leaver" if isinstance(roles.holder, OfficialSide) else "official leaver"]
     await acquaint(holder, leaver)
     with_leaver, of_leaver = await agree(holder, leaver), await agree(leaver, holder)
-    to_leaver = await held(two)
-    await give(Roles(leaver, holder, two.third), to_leaver)
+    to_leaver = await held(roles)
+    await give(Roles(leaver, holder, roles.third), to_leaver)
 
     async def deletions() -> list[str | None]:
         """What the holder knows: of the attributes with the leaver, and of that which the leaver got."""
@@ -512,7 +524,7 @@ async def test_what_was_given_follows_the_relationship_with_who_gave_it(two: Rol
     await holder.sync()
     # What is terminated can still be told of.
     for attribute in (with_leaver, of_leaver):
-        await give(Roles(two.asker, holder, leaver), attribute)
+        await give(Roles(roles.asker, holder, leaver), attribute)
     assert await deletions() == [None, None, None]
 
     await leaver.decompose_relationship_with(holder.address)
@@ -529,12 +541,12 @@ async def test_what_was_given_follows_the_relationship_with_who_gave_it(two: Rol
 
     await until(is_gone)
     assert await holder.forwarding(to_leaver.id) == []
-    await two.asker.sync()
+    await roles.asker.sync()
     # Nobody tells the asker: it has its copies from the holder, who is still there.
     for attribute in (with_leaver, of_leaver):
-        copy = await two.asker.attribute(attribute.id)
+        copy = await roles.asker.attribute(attribute.id)
         assert (copy["initialAttributePeer"], "deletionInfo" in copy) == (leaver.address, False)
-    await is_with_two(two, to_leaver, of_holder=True)
+    await is_with_two(roles, to_leaver, of_holder=True)
 
 
 # ---- what both refuse ----
@@ -562,13 +574,6 @@ def _code(verdict: Json) -> str | None:
 def answering(attribute: Held, **more: Json) -> Json:
     """Returns the decision to answer with an attribute."""
     return {"accept": True, "existingAttributeId": attribute.id, **more}
-
-
-@pytest.fixture(params=["ours asks, official third", "official asks, our third"])
-def two(request: pytest.FixtureRequest, sides: dict[str, Side]) -> Roles:
-    """Who asks, who holds, and with whom: the third is like the holder."""
-    asker, third = request.param.split(" asks, ")
-    return Roles(sides[asker], sides["official" if asker == "ours" else "ours"], sides[third])
 
 
 Refusal = Callable[[Roles], Awaitable[tuple[Json, Json]]]
@@ -681,30 +686,33 @@ REFUSALS: dict[str, tuple[Refusal, str]] = {
 }
 
 
+@third_like_holder
 @pytest.mark.parametrize("name", REFUSALS)
-async def test_both_refuse_the_same_answers(two: Roles, name: str) -> None:
+async def test_both_refuse_the_same_answers(roles: Roles, name: str) -> None:
     refusal, code = REFUSALS[name]
-    asked, decision = await refusal(two)
+    asked, decision = await refusal(roles)
 
-    assert await refusal_of(two, asked, decision) == code
+    assert await refusal_of(roles, asked, decision) == code
     if "existingAttributeId" in decision:
-        theirs = await two.asker.attribute(decision["existingAttributeId"])
+        theirs = await roles.asker.attribute(decision["existingAttributeId"])
         assert (theirs or {}).get("@type") != "ThirdPartyRelationshipAttribute"
 
 
-async def test_a_protected_attribute_may_be_given(two: Roles) -> None:
-    attribute = await held(two, confidentiality="protected")
-    asked = item("ReadAttribute", query=query(attribute.key, "", two.third.address))
+@third_like_holder
+async def test_a_protected_attribute_may_be_given(roles: Roles) -> None:
+    attribute = await held(roles, confidentiality="protected")
+    asked = item("ReadAttribute", query=query(attribute.key, "", roles.third.address))
 
-    assert await refusal_of(two, asked, answering(attribute)) is None
-    assert _code(await two.holder.can_ask(two.asker.address, sharing(attribute, two.third))) is None
+    assert await refusal_of(roles, asked, answering(attribute)) is None
+    assert _code(await roles.holder.can_ask(roles.asker.address, sharing(attribute, roles.third))) is None
 
 
-async def test_both_ask_the_same_third_parties(two: Roles) -> None:
+@third_like_holder
+async def test_both_ask_the_same_third_parties(roles: Roles) -> None:
     def asking(*parties: str) -> Json:
         return item("ReadAttribute", query=query("key", "", *parties))
 
-    asker, holder, third = two.asker, two.holder, two.third
+    asker, holder, third = roles.asker, roles.holder, roles.third
     for parties, code in {
         (third.address,): None,
         ("",): None,
@@ -717,10 +725,11 @@ async def test_both_ask_the_same_third_parties(two: Roles) -> None:
         assert _code(await asker.can_ask(holder.address, asking(*parties))) == code, parties
 
 
-async def test_both_refuse_to_share_the_same(two: Roles) -> None:
-    asker, holder, third = two.asker, two.holder, two.third
-    attribute, known = await held(two), await given(two, of_holder=False)
-    private = await held(two, of_holder=False, confidentiality="private")
+@third_like_holder
+async def test_both_refuse_to_share_the_same(roles: Roles) -> None:
+    asker, holder, third = roles.asker, roles.holder, roles.third
+    attribute, known = await held(roles), await given(roles, of_holder=False)
+    private = await held(roles, of_holder=False, confidentiality="private")
     own, of_asker = await agree(holder, asker), await agree(asker, holder)
     without = {**sharing(attribute, third)}
     del without["initialAttributePeer"], without["thirdPartyAddress"]
@@ -744,48 +753,55 @@ async def test_both_refuse_to_share_the_same(two: Roles) -> None:
     assert _code(await holder.can_ask(asker.address, sharing(attribute, third))) is None
 
 
-async def test_only_a_new_version_that_nobody_has_is_shared(two: Roles) -> None:
-    former = await given(two, of_holder=True)
+@third_like_holder
+async def test_only_a_new_version_that_nobody_has_is_shared(roles: Roles) -> None:
+    former = await given(roles, of_holder=True)
     value = former.content["value"] | {"value": "later"}
-    later = Held(await two.holder.succeed_relationship(former.id, value), former.content | {"value": value})
-    verdicts = [_code(await two.holder.can_ask(two.asker.address, sharing(one, two.third))) for one in (former, later)]
-    await read_again(two, later)
-    verdicts += [_code(await two.holder.can_ask(two.asker.address, sharing(one, two.third))) for one in (former, later)]
+    later = Held(await roles.holder.succeed_relationship(former.id, value), former.content | {"value": value})
+    verdicts = [
+        _code(await roles.holder.can_ask(roles.asker.address, sharing(one, roles.third))) for one in (former, later)
+    ]
+    await read_again(roles, later)
+    verdicts += [
+        _code(await roles.holder.can_ask(roles.asker.address, sharing(one, roles.third))) for one in (former, later)
+    ]
 
     assert verdicts == ["invalidRequestItem"] * 4
 
 
-async def test_nothing_of_a_pending_relationship_is_given(two: Roles, sides: dict[str, Side]) -> None:
+@third_like_holder
+async def test_nothing_of_a_pending_relationship_is_given(roles: Roles, sides: dict[str, Side]) -> None:
     stranger = sides["stranger"]
     key = unique("key")
     created = item("CreateAttribute", attribute=relationship_attribute("", key, "4711"))
     template = {"@type": "RelationshipTemplateContent", "onNewRelationship": {"@type": "Request", "items": [created]}}
-    request_id = await two.holder.load(await stranger.offer(template))
-    await two.holder.accept(request_id, [{"accept": True}])
-    (attribute_id,) = await two.holder.found_for_third_party(query(key, "recipient", stranger.address))
-    attribute = Held(attribute_id, relationship_attribute(two.holder.address, key, "4711"))
+    request_id = await roles.holder.load(await stranger.offer(template))
+    await roles.holder.accept(request_id, [{"accept": True}])
+    (attribute_id,) = await roles.holder.found_for_third_party(query(key, "recipient", stranger.address))
+    attribute = Held(attribute_id, relationship_attribute(roles.holder.address, key, "4711"))
     asked = item("ReadAttribute", query=query(key, "", stranger.address))
     code = "cannotShareRelationshipAttributeOfPendingRelationship"
 
-    assert await two.holder.relationship_status(stranger.address) == "Pending"
-    assert await refusal_of(two, asked, answering(attribute)) == code
-    assert _code(await two.holder.can_ask(two.asker.address, sharing(attribute, stranger))) == code
+    assert await roles.holder.relationship_status(stranger.address) == "Pending"
+    assert await refusal_of(roles, asked, answering(attribute)) == code
+    assert _code(await roles.holder.can_ask(roles.asker.address, sharing(attribute, stranger))) == code
 
-    await stranger.accept_relationship_of(two.holder.address)
-    await two.holder.sync()
-    assert await refusal_of(two, asked, answering(attribute)) is None
-    assert _code(await two.holder.can_ask(two.asker.address, sharing(attribute, stranger))) is None
+    await stranger.accept_relationship_of(roles.holder.address)
+    await roles.holder.sync()
+    assert await refusal_of(roles, asked, answering(attribute)) is None
+    assert _code(await roles.holder.can_ask(roles.asker.address, sharing(attribute, stranger))) is None
 
 
-async def test_both_find_the_same_on_their_side(two: Roles) -> None:
+@third_like_holder
+async def test_both_find_the_same_on_their_side(roles: Roles) -> None:
     key = unique("key")
-    mine, theirs = await held(two, key=key), await held(two, of_holder=False, key=key)
-    private = await held(two, confidentiality="private")
-    with_other = await agree(two.holder, two.asker, key)
-    third, asker = two.third.address, two.asker.address
+    mine, theirs = await held(roles, key=key), await held(roles, of_holder=False, key=key)
+    private = await held(roles, confidentiality="private")
+    with_other = await agree(roles.holder, roles.asker, key)
+    third, asker = roles.third.address, roles.asker.address
 
     async def find(asked: Json) -> list[str]:
-        found = await two.holder.found_for_third_party(asked)
+        found = await roles.holder.found_for_third_party(asked)
         return [
             attribute_id for attribute_id in (mine.id, theirs.id, private.id, with_other.id) if attribute_id in found
         ]
@@ -805,18 +821,19 @@ async def test_both_find_the_same_on_their_side(two: Roles) -> None:
     assert await find(query("another", "", third)) == []
 
 
-async def test_what_the_asker_shares_with_the_holder_is_not_given_twice(two: Roles) -> None:
+@third_like_holder
+async def test_what_the_asker_shares_with_the_holder_is_not_given_twice(roles: Roles) -> None:
     # The only attribute that such an answer can name and that the asker has by itself. An official holder gives it like
     # others and notes that it did; ours only names it.
-    attribute = await agree(two.holder, two.asker)
+    attribute = await agree(roles.holder, roles.asker)
     asked = item("ReadAttribute", query=query(attribute.key, "recipient", ""))
 
-    answer = await exchange(two.asker, two.holder, asked, answering(attribute))
+    answer = await exchange(roles.asker, roles.holder, asked, answering(attribute))
 
     assert answer["attributeId"] == attribute.id
-    is_ours = isinstance(two.holder, OurSide)
+    is_ours = isinstance(roles.holder, OurSide)
     given_as = "AttributeAlreadySharedAcceptResponseItem" if is_ours else "ReadAttributeAcceptResponseItem"
     assert answer["@type"] == given_as
-    assert len(await two.holder.forwarding(attribute.id)) == (0 if is_ours else 1)
-    theirs = await two.asker.attribute(attribute.id)
+    assert len(await roles.holder.forwarding(attribute.id)) == (0 if is_ours else 1)
+    theirs = await roles.asker.attribute(attribute.id)
     assert (theirs["@type"], theirs["content"]) == ("PeerRelationshipAttribute", attribute.content)
