@@ -70,9 +70,7 @@ def test_what_is_received_is_taken_and_refused_as_there(case: dict[str, Any]) ->
     if "refused" in case:
         with pytest.raises(ContentInvalid) as caught:
             check(RECEIVED, case["given"])
-        # Both name the key.
-        key = caught.value.violations[0].field.rpartition(".")[2]
-        assert f".{key} :: " in case["refused"]
+        assert caught.value.violations[0].field.rpartition(".")[2] == case["refused"]
     else:
         check(RECEIVED, case["given"])
 
