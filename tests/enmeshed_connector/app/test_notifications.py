@@ -159,9 +159,9 @@ async def test_an_attribute_is_shared_succeeded_and_the_new_version_told(
     assert notification.peer == alice_address
     assert notification.received_by_device.startswith("DVC")
     assert (await get(bob, second.id)).succeeds == first.id
-    assert await names(bob, ofPeer=alice_address) == ["Ada", "Augusta"]
-    assert await names(bob, ofPeer=alice_address, onlyLatestVersions=True) == ["Augusta"]
-    assert await names(alice, sharedWithPeer=bob_address, onlyLatestVersions=True) == ["Augusta"]
+    for chosen, client in (({"ofPeer": alice_address}, bob), ({"sharedWithPeer": bob_address}, alice)):
+        assert await names(client, **chosen) == ["Augusta"]
+        assert await names(client, **chosen, onlyLatestVersions=False) == ["Ada", "Augusta"]
     (details,) = (await call(alice, "Attributes.ListForwardingDetails", id=second.id)).details
     assert (details.peer, details.source_reference) == (bob_address, told.notification_id)
     again = await call(
@@ -207,9 +207,7 @@ async def test_own_notifications_are_shown_and_found_from_the_start(
     assert value.proprietary_string.value == "new"
     assert "attributeSucceeded" in await event_types(bob)
     assert "notificationStatusChanged" in await event_types(bob)
-    listed = (
-        await call(bob, "Relationships.ListRelationshipAttributes", id=relationship, onlyLatestVersions=True)
-    ).attributes
+    listed = (await call(bob, "Relationships.ListRelationshipAttributes", id=relationship)).attributes
     assert [one.id for one in listed] == [made.successor.id]
     basic = await call(bob, "Notifications.ListNotifications", view="VIEW_BASIC")
     assert not basic.notifications[0].HasField("content")
@@ -296,12 +294,13 @@ async def test_what_was_exchanged_in_a_relationship_is_listed(
         assert sorted(await listed(client)) == sorted([given.id, technical.id, of_bob.id])
         assert sorted(await listed(client, hideTechnical=True)) == sorted([given.id, of_bob.id])
     # Bob has not got the newer version.
-    assert given.id in await listed(alice, onlyLatestVersions=True)
+    assert given.id in await listed(alice)
     told = await call(alice, "Attributes.NotifyPeerAboutSuccession", attributeId=newer.id, peer=running.accounts["bob"])
     assert (await received(bob))[0].id == told.notification_id
     for client in (alice, bob):
-        latest = await listed(client, onlyLatestVersions=True)
+        latest = await listed(client)
         assert newer.id in latest and given.id not in latest
+        assert {newer.id, given.id} < set(await listed(client, onlyLatestVersions=False))
 
 
 @pytest.mark.usefixtures("relationship")

@@ -147,7 +147,7 @@ class RelationshipsServicer(Servicer, relationships_service_pb2_grpc.Relationshi
             where=await use_cases.attributes.exchanged_condition(
                 relationship["peer"],
                 hides_technical=request.hide_technical,
-                only_latest_versions=request.only_latest_versions,
+                only_latest_versions=not request.HasField("only_latest_versions") or request.only_latest_versions,
             ),
             sort=order("", newest_first=False),
         )

@@ -108,9 +108,10 @@ class AttributeUseCases:
             shared_with_peer: Only own attributes that this peer got.
             of_peer: Only attributes that this peer gave.
             hides_technical: Without technical attributes of relationships.
-            only_latest_versions: Only the newest versions; None: with `own_identity`, else not.
+            only_latest_versions: Only the newest versions; None: with one of the three that choose, else not.
         """
-        only_newest = own_identity if only_latest_versions is None else only_latest_versions
+        is_chosen = own_identity or shared_with_peer is not None or of_peer is not None
+        only_newest = is_chosen if only_latest_versions is None else only_latest_versions
         parts: list[Filter] = [selection.NOT_TECHNICAL] if hides_technical else []
         if shared_with_peer is not None:
             parts.append(await selection.shared_with(self._context.store, shared_with_peer, only_newest=only_newest))

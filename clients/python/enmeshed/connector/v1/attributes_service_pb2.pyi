@@ -397,7 +397,7 @@ class ListAttributesRequest(_message.Message):
     """True: without relationship attributes that are marked as technical."""
     only_latest_versions: _builtins.bool
     """Only the newest versions: of own identity attributes the newest there is, of shared ones the newest that was shared. Absent: true
-    with `own_identity`, else false.
+    with one of `own_identity`, `shared_with_peer` and `of_peer`, else false.
     """
     @_builtins.property
     def filter(self) -> Global___AttributeFilter:

@@ -761,7 +761,7 @@ class ListRelationshipAttributesRequest(_message.Message):
     hide_technical: _builtins.bool
     """True: without relationship attributes that are marked as technical."""
     only_latest_versions: _builtins.bool
-    """True: of each attribute only the newest version that was exchanged."""
+    """Of each attribute only the newest version that was exchanged. Absent: true."""
     def __init__(
         self,
         *,
@@ -769,13 +769,15 @@ class ListRelationshipAttributesRequest(_message.Message):
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
         hide_technical: _builtins.bool = ...,
-        only_latest_versions: _builtins.bool = ...,
+        only_latest_versions: _builtins.bool | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_only_latest_versions", b"_only_latest_versions", "only_latest_versions", b"only_latest_versions"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["hide_technical", b"hide_technical", "id", b"id", "only_latest_versions", b"only_latest_versions", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_only_latest_versions", b"_only_latest_versions", "hide_technical", b"hide_technical", "id", b"id", "only_latest_versions", b"only_latest_versions", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__only_latest_versions: _TypeAlias = _typing.Literal["only_latest_versions"]  # noqa: Y015
+    _WhichOneofArgType__only_latest_versions: _TypeAlias = _typing.Literal["_only_latest_versions", b"_only_latest_versions"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__only_latest_versions) -> _WhichOneofReturnType__only_latest_versions | None: ...
 
 Global___ListRelationshipAttributesRequest: _TypeAlias = ListRelationshipAttributesRequest  # noqa: Y015
 
