@@ -48,14 +48,15 @@ class TransportUseCases:
         self.views = Views(context.settings.base_url)
         self.account = AccountUseCases(transport, self.views, synchronisation)
         # Nothing of these listens: the account stays one of the transport layer.
-        processors = Processors(context, AttributeController(context, AttributeSettings()), transport.files)
+        attributes = AttributeController(context, AttributeSettings())
+        processors = Processors(context, attributes, transport.files)
         outgoing = OutgoingRequests(context, processors)
         incoming = IncomingRequests(context, processors, Deliveries(transport))
         self.templates = TemplateUseCases(transport, self.views, outgoing)
         self.relationships = RelationshipUseCases(transport, self.views, incoming)
         self.messages = MessageUseCases(transport, self.views, _take_request)
         self.devices = DeviceUseCases(transport, self.views, synchronisation)
-        self.files = FileUseCases(transport, self.views)
+        self.files = FileUseCases(transport, self.views, attributes.tags)
         self.tokens = TokenUseCases(transport, self.views)
 
 

@@ -186,6 +186,26 @@ async def test_an_upload_that_does_not_arrive_whole_leaves_nothing(running: Runn
     assert list(listed.files) == []
 
 
+@pytest.mark.parametrize(
+    ("tags", "reason", "code", "fields"),
+    [
+        (["x:a", "nonsense"], "TAGS_INVALID", "error.consumption.attributes.invalidTags", ["metadata.tags[1]"]),
+        (["x:a", "x:a"], "INVALID_ARGUMENT", "error.runtime.validation.invalidPropertyValue", ["metadata.tags"]),
+    ],
+)
+async def test_a_file_with_wrong_tags_is_refused(
+    running: RunningConnector, tags: list[str], reason: str, code: str, fields: list[str]
+) -> None:
+    async with running.client("alice") as alice:
+        with pytest.raises(ConnectorError) as caught:
+            await upload(alice, b"abc", files_pb.UploadMetadata(filename="a", tags=tags))
+        listed = await alice.call(alice.files.ListFiles, files_pb.ListFilesRequest())
+    refused = caught.value
+    assert (refused.reason, refused.official_code) == (reason, code)
+    assert [violation.field for violation in refused.violations] == fields
+    assert list(listed.files) == []
+
+
 async def test_the_backbone_is_told_the_correlation_id_of_a_call(tmp_path: Path) -> None:
     async with running_connector(tmp_path) as first, first.client("alice") as alice:
         create = json_format.ParseDict(

@@ -43,7 +43,7 @@ class UseCases:
         self.messages = MessageUseCases(transport, self.views, consumption.outgoing_requests.check_sendable)
         self.incoming_requests = IncomingRequestUseCases(transport.context, consumption)
         self.outgoing_requests = OutgoingRequestUseCases(transport.context, consumption, self.messages)
-        self.files = FileUseCases(transport, self.views)
+        self.files = FileUseCases(transport, self.views, consumption.attributes.tags)
         self.tokens = TokenUseCases(transport, self.views)
         self.events = EventUseCases(transport, self.views)
         self.devices = DeviceUseCases(transport, self.views, synchronisation)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+from enmeshed_connector.consumption.attributes.tags import TagController
 from enmeshed_connector.core.addresses import Address
 from enmeshed_connector.core.dates import parse_date
 from enmeshed_connector.core.ids import FILE, parse_id
@@ -28,15 +29,18 @@ from enmeshed_connector.transport.objects import FILES
 
 NEVER = "9999-12-31T00:00:00.000Z"
 """The expiry of files that do not expire."""
+_VALUE_TYPE = "IdentityFileReference"
+"""Whose tags a file may bear: whoever takes it over keeps it as such an attribute, with its tags."""
 
 
 class FileUseCases:
     """What callers can do with files."""
 
-    def __init__(self, transport: TransportAccount, views: Views) -> None:
-        """Takes the account."""
+    def __init__(self, transport: TransportAccount, views: Views, tags: TagController) -> None:
+        """Takes the account, and who knows the tags."""
         self._transport = transport
         self._views = views
+        self._tags = tags
 
     @property
     def limit_bytes(self) -> int:
@@ -55,9 +59,20 @@ class FileUseCases:
         description: str | None = None,
         tags: Sequence[str] | None = None,
     ) -> View:
-        """Uploads a file. Errors: `TimeInPast`, those of `FileController.upload`."""
+        """Uploads a file.
+
+        Raises:
+            TimeInPast: It would be expired.
+            TagsInvalid: It may not bear its tags.
+            BackboneError: Whether it may cannot be found out now.
+            DomainError: Those of `FileController.upload`.
+        """
+        earlier = await self._transport.context.outbox.earlier_result(intent.ticket)
+        if earlier is not None:
+            return await self.get(earlier["id"])
         if expires_at is not None and expires_at <= self._transport.context.clock.now():
             raise TimeInPast("A file must expire in the future.")
+        await self._tags.check(_VALUE_TYPE, tags or (), "metadata.tags")
         file = await self._transport.files.upload(
             content,
             filename=filename,

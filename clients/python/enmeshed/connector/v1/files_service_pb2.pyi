@@ -88,7 +88,7 @@ class UploadMetadata(_message.Message):
     """As in `SyncRequest.idempotency_key`."""
     @_builtins.property
     def tags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Tags, at most 20, each in one of the forms of `GetTagCollection` for `IdentityFileReference`."""
+        """Tags, at most 20, all different, each in one of the forms of `GetTagCollection` for `IdentityFileReference`."""
 
     @_builtins.property
     def expire_time(self) -> _timestamp_pb2.Timestamp:

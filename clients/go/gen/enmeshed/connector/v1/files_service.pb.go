@@ -139,7 +139,7 @@ type UploadMetadata struct {
 	Title *string `protobuf:"bytes,4,opt,name=title,proto3,oneof" json:"title,omitempty"`
 	// A description for people, at most 10000 characters; absent: none.
 	Description *string `protobuf:"bytes,5,opt,name=description,proto3,oneof" json:"description,omitempty"`
-	// Tags, at most 20, each in one of the forms of `GetTagCollection` for `IdentityFileReference`.
+	// Tags, at most 20, all different, each in one of the forms of `GetTagCollection` for `IdentityFileReference`.
 	Tags []string `protobuf:"bytes,6,rep,name=tags,proto3" json:"tags,omitempty"`
 	// From when on it cannot be downloaded; in the future. Absent: never (9999-12-31T00:00:00Z).
 	ExpireTime *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
