@@ -22,6 +22,9 @@ repeat finds the pending request and finds out what became of it; nothing is eve
 | no answer, not repeatable, and it is unclear | `OutcomeUnknown` with the key; pending until it is clear |
 | no answer, and it is known not to have happened | sent again by a repeat of the caller; `settle` withdraws it |
 
+Events tell of calls that end without an answer, and of what became of them; also of calls whose process died, for which
+nobody waits.
+
 "Known not to have happened" counts only when the settling time is over: the Backbone may still be working on the
 request.
 """
@@ -43,11 +46,14 @@ from enmeshed_connector.core.dates import format_date, parse_date
 from enmeshed_connector.core.errors import Code, InvalidArgument, OutcomeUnknown
 from enmeshed_connector.core.ids import LOCAL, IdMaker
 from enmeshed_connector.storage import IdempotencyRecord, Store
+from enmeshed_connector.transport import events
 from enmeshed_connector.transport.errors import OperationRunning
-from enmeshed_connector.transport.objects import PENDING_OPERATIONS, Document
+from enmeshed_connector.transport.objects import PENDING_OPERATIONS, Document, without_unset
 from enmeshed_connector.transport.work import LOCAL_CAUSE, Cause, Commits, Work
 
 _RUNNING, _DONE, _VOID = "running", "done", "void"
+_TOLD = "isTold"
+"""In the document: the caller, and whoever follows the events, was told that the outcome is unknown."""
 
 
 class IdempotencyKeyReused(InvalidArgument):
@@ -66,9 +72,11 @@ class Ticket:
     """Digest of the request."""
     caller_key: str = ""
     """The key as the caller knows it, for errors."""
+    method: str = ""
+    """The full name of the caller's method, for events about what became of the call; empty: nobody is told."""
 
     def step(self, name: str) -> Ticket:
-        """Returns the ticket of one of several requests that the caller's one request needs."""
+        """Returns the ticket of one of several requests that the caller's one needs; its outcome is not told."""
         return Ticket(f"{self.key}#{name}", self.request_digest, self.caller_key)
 
 
@@ -273,7 +281,7 @@ class Outbox:
         if await work.get(PENDING_OPERATIONS, pending.id) is None:
             return None
         result = await self._operations[pending.kind].complete(pending, answer, work)
-        self._forget(pending, work, _DONE, result)
+        await self._forget(pending, work, _DONE, result)
         return result
 
     async def settle(self, *, cause: Cause = LOCAL_CAUSE) -> None:
@@ -295,9 +303,9 @@ class Outbox:
                 self._attempted.setdefault(pending.id, self._clock.monotonic())
                 match await self._resolve(operation, pending):
                     case Done(answer):
-                        await self._complete(operation, pending, answer, cause)
+                        await self._complete(operation, pending, answer, cause, is_waited_for=False)
                     case NotDone() if self._is_settled(pending):
-                        await self._withdraw(operation, pending, cause)
+                        await self._withdraw(operation, pending, cause, is_waited_for=False)
             finally:
                 self._running.discard(pending.id)
 
@@ -313,6 +321,7 @@ class Outbox:
                     return await self._complete(operation, pending, answer, LOCAL_CAUSE)
                 case NotDone() if operation.is_repeatable or self._is_settled(pending):
                     return await self._attempt(operation, pending, LOCAL_CAUSE, is_repeat=True)
+            await self._tell_unknown(pending, LOCAL_CAUSE)
             raise self._unknown(pending)
         finally:
             self._running.discard(pending.id)
@@ -325,12 +334,14 @@ class Outbox:
             self._attempted[pending.id] = self._clock.monotonic()
             resolution = await self._resolve_quietly(operation, pending)
             if not isinstance(resolution, Done):
+                await self._tell_unknown(pending, cause)
                 raise self._unknown(pending) from None
             answer = resolution.answer
         except BackboneError:
             # What refuses a repeat may be the success of the first attempt.
             resolution = await self._resolve_quietly(operation, pending) if is_repeat else NotDone()
             if isinstance(resolution, Unclear):
+                await self._tell_unknown(pending, cause)
                 raise self._unknown(pending) from None
             if isinstance(resolution, NotDone):
                 await self._withdraw(operation, pending, cause)
@@ -355,7 +366,15 @@ class Outbox:
         except BackboneError:
             return Unclear()
 
-    async def _complete(self, operation: Operation, pending: PendingOperation, answer: Json, cause: Cause) -> Json:
+    async def _complete(
+        self,
+        operation: Operation,
+        pending: PendingOperation,
+        answer: Json,
+        cause: Cause,
+        *,
+        is_waited_for: bool = True,
+    ) -> Json:
         async def finish(work: Work) -> Json:
             if await work.get(PENDING_OPERATIONS, pending.id) is None and pending.ticket is not None:
                 record = await self._store.idempotency(pending.ticket.key)
@@ -363,26 +382,50 @@ class Outbox:
                     # Somebody else found out first, and what follows is stored.
                     return record.answer
             result = await operation.complete(pending, answer, work)
-            self._forget(pending, work, _DONE, result)
+            await self._forget(pending, work, _DONE, result, is_waited_for=is_waited_for)
             return result
 
         result = await self._commits.run(finish, cause=cause)
         self._attempted.pop(pending.id, None)
         return result
 
-    async def _withdraw(self, operation: Operation, pending: PendingOperation, cause: Cause) -> None:
+    async def _withdraw(
+        self, operation: Operation, pending: PendingOperation, cause: Cause, *, is_waited_for: bool = True
+    ) -> None:
         async def undo(work: Work) -> None:
             if await work.get(PENDING_OPERATIONS, pending.id) is not None:
                 await operation.withdraw(pending, work)
-                self._forget(pending, work, _VOID, None)
+                await self._forget(pending, work, _VOID, None, is_waited_for=is_waited_for)
 
         await self._commits.run(undo, cause=cause)
         self._attempted.pop(pending.id, None)
 
-    def _forget(self, pending: PendingOperation, work: Work, state: str, result: Json) -> None:
+    async def _forget(
+        self, pending: PendingOperation, work: Work, state: str, result: Json, *, is_waited_for: bool = True
+    ) -> None:
+        document = await work.get(PENDING_OPERATIONS, pending.id)
         work.delete_silently(PENDING_OPERATIONS, pending.id)
-        if pending.ticket is not None:
-            work.remember(self._record(pending.ticket, state, result))
+        if pending.ticket is None:
+            return
+        work.remember(self._record(pending.ticket, state, result))
+        if pending.ticket.method and (not is_waited_for or (document or {}).get(_TOLD)):
+            resource = result.get("id") if isinstance(result, dict) else None
+            data = without_unset(**_told(pending.ticket), succeeded=state == _DONE, resourceId=resource)
+            work.publish(events.OUTCOME_RESOLVED, data)
+
+    async def _tell_unknown(self, pending: PendingOperation, cause: Cause) -> None:
+        """Publishes, once, that nothing is known of a call that ends now."""
+        ticket = pending.ticket
+        if ticket is None or not ticket.method:
+            return
+
+        async def tell(work: Work) -> None:
+            document = await work.get(PENDING_OPERATIONS, pending.id)
+            if document is not None and not document.get(_TOLD):
+                work.store_silently(PENDING_OPERATIONS, {**document, _TOLD: True})
+                work.publish(events.OUTCOME_UNKNOWN, _told(ticket))
+
+        await self._commits.run(tell, cause=cause)
 
     async def _load(self, identifier: str) -> PendingOperation | None:
         document = await self._store.get(PENDING_OPERATIONS, identifier)
@@ -408,6 +451,10 @@ class Outbox:
         )
 
 
+def _told(ticket: Ticket) -> Document:
+    return {"method": ticket.method, "idempotencyKey": ticket.caller_key}
+
+
 def _to_document(pending: PendingOperation) -> Document:
     document: Document = {
         "id": pending.id,
@@ -421,6 +468,7 @@ def _to_document(pending: PendingOperation) -> Document:
             "key": pending.ticket.key,
             "requestDigest": pending.ticket.request_digest,
             "callerKey": pending.ticket.caller_key,
+            "method": pending.ticket.method,
         }
     return document
 
@@ -433,5 +481,7 @@ def _from_document(document: Document) -> PendingOperation:
         document["wire"],
         document["plan"],
         parse_date(document["createdAt"]),
-        Ticket(ticket["key"], ticket["requestDigest"], ticket["callerKey"]) if ticket else None,
+        Ticket(ticket["key"], ticket["requestDigest"], ticket["callerKey"], ticket.get("method", ""))
+        if ticket
+        else None,
     )

@@ -65,11 +65,11 @@ async def test_the_same_key_creates_once(alice: Client) -> None:
             "ATTRIBUTE_DUPLICATE",
             "error.runtime.attributes.cannotCreateDuplicateOwnIdentityAttribute",
         ),
-        (named("A" * 101), [], "CONTENT_INVALID", "error.runtime.requestDeserialization"),
+        (named("A" * 101), [], "CONTENT_INVALID", "error.runtime.validation.invalidPropertyValue"),
         (named("Ада"), [], "FORBIDDEN_CHARACTERS", "error.consumption.attributes.forbiddenCharactersInAttribute"),
         (named("Eve"), ["x:a", "bad"], "TAGS_INVALID", "error.consumption.attributes.invalidTags"),
         (named("Eve"), ["bkb:none"], "TAGS_INVALID", "error.consumption.attributes.invalidTags"),
-        ({"emailAddress": {"value": "nobody"}}, [], "CONTENT_INVALID", "error.runtime.requestDeserialization"),
+        ({"emailAddress": {"value": "nobody"}}, [], "CONTENT_INVALID", "error.runtime.validation.invalidPropertyValue"),
     ],
 )
 async def test_what_cannot_be_created_is_refused_with_the_official_code(

@@ -114,12 +114,17 @@ async def test_announcements_are_paged_in_the_order_of_the_backbone(running: Run
         refused = await failure(
             alice, "Announcements", "ListAnnouncements", announcements_pb.ListAnnouncementsRequest(language="de1")
         )
+        unknown = await failure(
+            alice, "Announcements", "ListAnnouncements", announcements_pb.ListAnnouncementsRequest(language="zz")
+        )
         foreign = await failure(
             alice,
             "Announcements",
             "ListAnnouncements",
             announcements_pb.ListAnnouncementsRequest(language="de", page_token="x"),
         )
+    assert unknown.facts["code"] == "error.runtime.validation.invalidPropertyValue"
+    assert [violation.field for violation in unknown.violations] == ["language"]
     assert {one.title for one in whole.announcements} == {"one", "two", "three"}
     assert paged == [one.title for one in whole.announcements]
     first = whole.announcements[0]

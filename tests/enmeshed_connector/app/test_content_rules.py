@@ -122,7 +122,7 @@ async def test_own_attributes_follow_the_rules_of_their_values(alice: Client, na
             value = CODEC.from_json({**VALUES[name], key: one}, identity_value_pb2.IdentityAttributeValue)
             if value is not None:
                 told = await call(alice, "Attributes.CanCreateAttribute", value=value)
-                assert (told.reason, told.code) == ("CONTENT_INVALID", "error.runtime.requestDeserialization")
+                assert (told.reason, told.code) == ("CONTENT_INVALID", "error.runtime.validation.invalidPropertyValue")
                 (field,) = await faults(alice, "Attributes.CreateAttribute", value=value)
                 assert field.startswith(f"value.{key}"), field
     assert not (await call(alice, "Attributes.ListAttributes")).attributes

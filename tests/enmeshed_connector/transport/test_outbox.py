@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -153,6 +154,49 @@ async def test_an_unknown_outcome_names_the_key_and_stays_pending(network: Netwo
     operation.resolution = Done("found")
     assert await request(party, operation) == {"id": "one", "answer": "found"}
     assert operation.sent == ["wire 0"]
+
+
+async def outcomes(party: Party) -> list[tuple[str, Json]]:
+    return [(event["type"], event["data"]) for event in await party.events("connector.outcome")]
+
+
+@pytest.mark.parametrize("waits", [True, False], ids=["the caller asks again", "nobody asks"])
+@pytest.mark.parametrize("has_happened", [True, False])
+async def test_who_follows_the_events_learns_once_what_became_of_a_call(
+    network: Network, waits: bool, has_happened: bool
+) -> None:
+    party, operation = await start(network)
+    operation.answers = [LOST]
+    ticket = replace(TICKET, method="/a.B/C")
+    for _ in range(2):
+        with pytest.raises(OutcomeUnknown):
+            await request(party, operation, ticket)
+    told: dict[str, Json] = {"method": "/a.B/C", "idempotencyKey": "caller's key"}
+    assert await outcomes(party) == [("connector.outcomeUnknown", told)]
+
+    network.clock.advance(timedelta(minutes=3))
+    operation.resolution = Done("found") if has_happened else NotDone()
+    if waits:
+        await request(party, operation, ticket)
+    else:
+        await party.account.context.outbox.settle()
+
+    succeeded = has_happened or waits
+    resolved = {**told, "succeeded": succeeded, **({"resourceId": "one"} if succeeded else {})}
+    assert await outcomes(party) == [("connector.outcomeUnknown", told), ("connector.outcomeResolved", resolved)]
+
+
+async def test_nobody_is_told_of_calls_that_were_answered(network: Network) -> None:
+    party, operation = await start(network)
+    await request(party, operation, replace(TICKET, method="/a.B/C"))
+    operation.answers = [LOST]
+    operation.resolution = Done("found")
+    await request(party, operation, replace(TICKET, key="another", method="/a.B/C"))
+    # Work of the account itself has no method.
+    operation.answers, operation.resolution = [LOST], Unclear()
+    with pytest.raises(OutcomeUnknown):
+        await request(party, operation, replace(TICKET, key="third"))
+    assert await outcomes(party) == []
 
 
 async def test_absence_counts_only_after_the_time_to_settle_and_then_the_same_bytes_are_sent(network: Network) -> None:

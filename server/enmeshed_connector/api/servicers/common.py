@@ -176,7 +176,7 @@ def intent_of(request: Message, *digests: bytes) -> Intent:
         digest.update(part)
     credential = call.credential.id if call.credential else ""
     scope = f"{call.account_name()}/{call.method.name}/{credential}/{key}"
-    return Intent(Ticket(scope, digest.hexdigest(), key), cause_of(call))
+    return Intent(Ticket(scope, digest.hexdigest(), key, call.method.name), cause_of(call))
 
 
 def cause_of(call: Call) -> Cause:

@@ -7,6 +7,7 @@ from functools import partial
 from typing import TypeAlias
 
 from enmeshed_connector.consumption.attributes import repository, selection
+from enmeshed_connector.consumption.attributes.checks import AttributeContent
 from enmeshed_connector.consumption.attributes.controller import AttributeController
 from enmeshed_connector.consumption.attributes.deletion import DeletionNotices
 from enmeshed_connector.consumption.attributes.documents import (
@@ -16,6 +17,7 @@ from enmeshed_connector.consumption.attributes.documents import (
     FORWARDING_DETAILS,
 )
 from enmeshed_connector.consumption.attributes.queries import read_iql
+from enmeshed_connector.content.errors import ContentInvalid
 from enmeshed_connector.content.validation import ContentValidator
 from enmeshed_connector.core.canonical_json import JsonObject
 from enmeshed_connector.runtime.use_cases.changes import change_once
@@ -42,7 +44,7 @@ class AttributeUseCases:
 
     async def check_can_create(self, value: JsonObject, tags: Texts) -> None:
         """Returns when an own identity attribute could be created; errors as `create`."""
-        content = await self._attributes.checks.new_content(self._attributes.own_content(value, tags))
+        content = await self._new_content(value, tags)
         await self._attributes.check_duplicate(self._context.store, content)
 
     async def create(self, value: JsonObject, tags: Texts, intent: Intent) -> View:
@@ -56,13 +58,21 @@ class AttributeUseCases:
         earlier = await self._context.outbox.earlier_result(intent.ticket)
         if earlier is not None:
             return await self.get(earlier["id"])
-        content = await self._attributes.checks.new_content(self._attributes.own_content(value, tags))
+        content = await self._new_content(value, tags)
 
         async def change(work: Work) -> JsonObject:
             attribute = await self._attributes.create_own_identity(content, work, refuses_duplicate=True)
             return {"id": attribute["id"]}
 
         return await self.get((await change_once(self._context, intent, change))["id"])
+
+    async def _new_content(self, value: JsonObject, tags: Texts) -> AttributeContent:
+        try:
+            return await self._attributes.checks.new_content(self._attributes.own_content(value, tags))
+        except ContentInvalid as error:
+            # Official Connectors find this by the schema of the call.
+            code = "error.runtime.validation.invalidPropertyValue"
+            raise type(error)(error.violations, official_code=code) from None
 
     async def succeed_identity(
         self, predecessor_id: str, value: JsonObject, tags: Texts, intent: Intent

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from enmeshed_connector.backbone.endpoints.announcements import Announcement
+from enmeshed_connector.content.code_lists import LANGUAGES
+from enmeshed_connector.core.errors import FieldViolation, InvalidArgument
 from enmeshed_connector.runtime.use_cases.common import Intent
 from enmeshed_connector.transport.account import TransportAccount
 
@@ -20,7 +22,18 @@ class BackboneNewsUseCases:
         self._transport = transport
 
     async def announcements(self, language: str) -> Sequence[Announcement]:
-        """Returns the announcements in a language, in the Backbone's order. Errors: `BackboneError`."""
+        """Returns the announcements in a language, in the Backbone's order.
+
+        Raises:
+            InvalidArgument: There is no such language.
+            BackboneError: The Backbone is away.
+        """
+        if language not in LANGUAGES:
+            raise InvalidArgument(
+                "The language is unknown.",
+                official_code="error.runtime.validation.invalidPropertyValue",
+                violations=[FieldViolation("language", "must be a code of ISO 639-1, such as en")],
+            )
         return await self._transport.backbone_news.announcements(language)
 
     async def send_push_notification(self, recipients: Sequence[str], code: str, intent: Intent) -> None:
