@@ -335,7 +335,7 @@ ROOT_RULES: list[tuple[str, str, list[Any], list[Any]]] = [
     *(("ResponseWrapper", key, ["MSG"], [None, 5]) for key in ("requestId", "requestSourceReference")),
     ("ResponseWrapper", "requestSourceType", ["Message", "RelationshipTemplate"], ["Token", None]),
     ("ResponseWrapper", "response", [], [None, {}]),
-    ("Notification", "id", ["NOT"], [None, 5]),
+    ("Notification", "id", ["NOT00000000000000009"], [None, 5]),
     ("Notification", "items", [], [[], None, [5], [{"@type": "Letter"}]]),
     ("TokenContentVerifiablePresentation", "value", ["a", {}], [None, 5]),
     ("TokenContentVerifiablePresentation", "type", ["a"], [5, None]),

@@ -426,3 +426,57 @@ async def test_what_a_request_says_besides_its_item_arrives(
 
     (request,) = await until(incoming)
     assert request.content == asked.request.content
+
+
+def notification(identifier: str) -> dict[str, Any]:
+    """Returns a notification about an attribute that nobody knows, which is as good as done."""
+    items = [{"ownAttributeDeletedByOwner": {"attributeId": UNKNOWN_ATTRIBUTE}}]
+    return {"notification": {"id": identifier, "items": items}}
+
+
+async def test_a_peer_that_is_about_to_be_deleted_is_still_told(
+    running: RunningConnector, relationship: str, alice: Client, bob: Client
+) -> None:
+    recipients = [running.accounts["bob"]]
+    await call(bob, "IdentityDeletion.StartDeletionProcess", gracePeriodDays=14)
+
+    async def is_leaving() -> bool:
+        await call(alice, "Account.Sync")
+        (one,) = (await call(alice, "Relationships.ListRelationships")).relationships
+        return bool(one.HasField("peer_deletion_info"))
+
+    await until(is_leaving)
+    words: dict[str, Any] = {"arbitraryMessageContent": {"value": {}}}
+    refused = await failure(alice, "Messages.SendMessage", recipients=recipients, content=words)
+    sent = await call(
+        alice, "Messages.SendMessage", recipients=recipients, content=notification("NOT00000000000000001")
+    )
+
+    # Who is about to be deleted fetches nothing, unless it stays after all.
+    await call(bob, "IdentityDeletion.CancelDeletionProcess")
+
+    async def received() -> Any:
+        await call(bob, "Account.Sync")
+        listed = await call(bob, "Notifications.ListNotifications")
+        return [(one.id, one.status, one.message_id) for one in listed.notifications]
+
+    assert (refused.reason, refused.official_code) == ("PEER_IN_DELETION", "error.runtime.messages.peerIsInDeletion")
+    done = notification_pb2.LOCAL_NOTIFICATION_STATUS_COMPLETED
+    assert await until(received) == [("NOT00000000000000001", done, sent.message.id)]
+
+
+@pytest.mark.parametrize(
+    "identifier",
+    ["", "NOT1", "NOT000000000000000001", "NOT0000000000000000-", "REQ00000000000000001", "not00000000000000001"],
+)
+async def test_a_notification_needs_an_id_of_notifications(
+    running: RunningConnector, relationship: str, alice: Client, identifier: str
+) -> None:
+    refused = await failure(
+        alice, "Messages.SendMessage", recipients=[running.accounts["bob"]], content=notification(identifier)
+    )
+
+    assert refused.reason == "CONTENT_INVALID"
+    assert refused.official_code == "error.runtime.requestDeserialization"
+    assert [violation.field.rpartition(".")[2] for violation in refused.violations] == ["id"]
+    assert list((await call(alice, "Messages.ListMessages")).messages) == []

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 
+from enmeshed_connector.content.errors import ContentInvalid
 from enmeshed_connector.content.validation import ContentValidator
 from enmeshed_connector.core.canonical_json import JsonObject
+from enmeshed_connector.core.errors import FieldViolation
+from enmeshed_connector.core.ids import NOTIFICATION, parse_id
+from enmeshed_connector.core.malformed import MalformedValue
 from enmeshed_connector.runtime.use_cases.common import (
     ContentTypeNotAllowedHere,
     Entry,
@@ -128,23 +133,47 @@ class MessageUseCases:
 
     async def _check(self, content: JsonObject, recipients: Sequence[str]) -> None:
         content_type = content.get("@type")
+        if content_type == "Notification":
+            try:
+                parse_id(NOTIFICATION, content["id"], "content.id")
+            except MalformedValue as error:
+                # Content of any id would be sent, but kept as a notification on neither side.
+                raise ContentInvalid(error.violations) from None
         if content_type == "Mail":
-            named = [*content.get("to", []), *content.get("cc", [])]
-            if sorted(named) != sorted(recipients):
-                raise RecipientsMismatch("The mail's `to` and `cc` together must be exactly the message's recipients.")
+            violations = _mismatches(content, recipients)
+            if violations:
+                raise RecipientsMismatch(
+                    "The mail's `to` and `cc` together must be exactly the message's recipients.", violations=violations
+                )
         if content_type == "Request" and len(recipients) != 1:
             raise ContentTypeNotAllowedHere("A request has exactly one recipient.")
         relationships = await self._transport.messages.check_recipients(recipients)
-        if content_type != "Notification":
-            inactive = [one["peer"]["address"] for one in relationships if one["status"] != Status.ACTIVE]
-            if inactive:
-                raise NoActiveRelationship(
-                    f"There is no active relationship with {', '.join(inactive)}.",
-                    facts={"recipients": ",".join(inactive)},
-                )
+        if content_type == "Notification":
+            # What attributes became is told whoever has them, also past the end of a relationship.
+            return
+        inactive = [one["peer"]["address"] for one in relationships if one["status"] != Status.ACTIVE]
+        if inactive:
+            raise NoActiveRelationship(
+                f"There is no active relationship with {', '.join(inactive)}.",
+                facts={"recipients": ",".join(inactive)},
+            )
         leaving = [one["peer"]["address"] for one in relationships if "peerDeletionInfo" in one]
         if leaving:
             raise PeerInDeletion(
                 f"These identities are about to be deleted: {', '.join(leaving)}.",
                 facts={"recipients": ",".join(leaving)},
             )
+
+
+def _mismatches(mail: JsonObject, recipients: Sequence[str]) -> list[FieldViolation]:
+    """Returns which lists of a mail name others than the recipients, or not all of them."""
+    left = Counter(recipients)
+    violations = []
+    for name in ("to", "cc"):
+        named = Counter(mail.get(name) or [])
+        if named - left:
+            violations.append(FieldViolation(f"content.{name}", "must name recipients of the message only, each once"))
+        left -= named
+    if left and not violations:
+        violations.append(FieldViolation("content.to", "must name, together with cc, all recipients of the message"))
+    return violations

@@ -83,10 +83,11 @@ class MessagesServicer(object):
 
     def SendMessage(self, request, context):
         """Sends a message and returns it once the Backbone has it. Mails, requests and arbitrary content need an active relationship with every
-        recipient; notifications may also go to a terminated one. Needs permission `messages:write`. Side effects: event
-        `transport.messageSent`; a request in it becomes Open. Safe to repeat with the same idempotency key: it is sent once. Errors:
-        CONTENT_INVALID, CONTENT_TYPE_NOT_ALLOWED, CONTENT_TOO_LARGE, RECIPIENTS_MISMATCH, RELATIONSHIP_NOT_ACTIVE, PEER_IN_DELETION, PEER_DELETED,
-        NOT_FOUND (a file or the request), REQUEST_EXPIRED, REQUEST_ALREADY_SENT, REQUEST_CONTENT_CHANGED, PEER_MAILBOX_FULL, OUTCOME_UNKNOWN.
+        recipient, who is not about to be deleted; notifications may also go to a terminated one, and to peers about to be deleted. Needs
+        permission `messages:write`. Side effects: event `transport.messageSent`; a request in it becomes Open. Safe to repeat with the same
+        idempotency key: it is sent once. Errors: CONTENT_INVALID, CONTENT_TYPE_NOT_ALLOWED, CONTENT_TOO_LARGE, RECIPIENTS_MISMATCH,
+        RELATIONSHIP_NOT_ACTIVE, PEER_IN_DELETION, PEER_DELETED, NOT_FOUND (a file or the request), REQUEST_EXPIRED, REQUEST_ALREADY_SENT,
+        REQUEST_CONTENT_CHANGED, PEER_MAILBOX_FULL, OUTCOME_UNKNOWN.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -35,10 +35,11 @@ class MessagesStub:
     def __new__(cls, channel: _aio.Channel) -> MessagesAsyncStub: ...
     SendMessage: _grpc.UnaryUnaryMultiCallable[_messages_service_pb2.SendMessageRequest, _messages_service_pb2.SendMessageResponse]
     """Sends a message and returns it once the Backbone has it. Mails, requests and arbitrary content need an active relationship with every
-    recipient; notifications may also go to a terminated one. Needs permission `messages:write`. Side effects: event
-    `transport.messageSent`; a request in it becomes Open. Safe to repeat with the same idempotency key: it is sent once. Errors:
-    CONTENT_INVALID, CONTENT_TYPE_NOT_ALLOWED, CONTENT_TOO_LARGE, RECIPIENTS_MISMATCH, RELATIONSHIP_NOT_ACTIVE, PEER_IN_DELETION, PEER_DELETED,
-    NOT_FOUND (a file or the request), REQUEST_EXPIRED, REQUEST_ALREADY_SENT, REQUEST_CONTENT_CHANGED, PEER_MAILBOX_FULL, OUTCOME_UNKNOWN.
+    recipient, who is not about to be deleted; notifications may also go to a terminated one, and to peers about to be deleted. Needs
+    permission `messages:write`. Side effects: event `transport.messageSent`; a request in it becomes Open. Safe to repeat with the same
+    idempotency key: it is sent once. Errors: CONTENT_INVALID, CONTENT_TYPE_NOT_ALLOWED, CONTENT_TOO_LARGE, RECIPIENTS_MISMATCH,
+    RELATIONSHIP_NOT_ACTIVE, PEER_IN_DELETION, PEER_DELETED, NOT_FOUND (a file or the request), REQUEST_EXPIRED, REQUEST_ALREADY_SENT,
+    REQUEST_CONTENT_CHANGED, PEER_MAILBOX_FULL, OUTCOME_UNKNOWN.
     """
     GetMessage: _grpc.UnaryUnaryMultiCallable[_messages_service_pb2.GetMessageRequest, _messages_service_pb2.GetMessageResponse]
     """Returns one message with its attached files (without their bytes and references). Needs permission `messages:read`. Safe to repeat.
@@ -77,10 +78,11 @@ class MessagesAsyncStub(MessagesStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     SendMessage: _aio.UnaryUnaryMultiCallable[_messages_service_pb2.SendMessageRequest, _messages_service_pb2.SendMessageResponse]  # type: ignore[assignment]
     """Sends a message and returns it once the Backbone has it. Mails, requests and arbitrary content need an active relationship with every
-    recipient; notifications may also go to a terminated one. Needs permission `messages:write`. Side effects: event
-    `transport.messageSent`; a request in it becomes Open. Safe to repeat with the same idempotency key: it is sent once. Errors:
-    CONTENT_INVALID, CONTENT_TYPE_NOT_ALLOWED, CONTENT_TOO_LARGE, RECIPIENTS_MISMATCH, RELATIONSHIP_NOT_ACTIVE, PEER_IN_DELETION, PEER_DELETED,
-    NOT_FOUND (a file or the request), REQUEST_EXPIRED, REQUEST_ALREADY_SENT, REQUEST_CONTENT_CHANGED, PEER_MAILBOX_FULL, OUTCOME_UNKNOWN.
+    recipient, who is not about to be deleted; notifications may also go to a terminated one, and to peers about to be deleted. Needs
+    permission `messages:write`. Side effects: event `transport.messageSent`; a request in it becomes Open. Safe to repeat with the same
+    idempotency key: it is sent once. Errors: CONTENT_INVALID, CONTENT_TYPE_NOT_ALLOWED, CONTENT_TOO_LARGE, RECIPIENTS_MISMATCH,
+    RELATIONSHIP_NOT_ACTIVE, PEER_IN_DELETION, PEER_DELETED, NOT_FOUND (a file or the request), REQUEST_EXPIRED, REQUEST_ALREADY_SENT,
+    REQUEST_CONTENT_CHANGED, PEER_MAILBOX_FULL, OUTCOME_UNKNOWN.
     """
     GetMessage: _aio.UnaryUnaryMultiCallable[_messages_service_pb2.GetMessageRequest, _messages_service_pb2.GetMessageResponse]  # type: ignore[assignment]
     """Returns one message with its attached files (without their bytes and references). Needs permission `messages:read`. Safe to repeat.
@@ -122,10 +124,11 @@ class MessagesServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_messages_service_pb2.SendMessageResponse, _abc.Awaitable[_messages_service_pb2.SendMessageResponse]]:
         """Sends a message and returns it once the Backbone has it. Mails, requests and arbitrary content need an active relationship with every
-        recipient; notifications may also go to a terminated one. Needs permission `messages:write`. Side effects: event
-        `transport.messageSent`; a request in it becomes Open. Safe to repeat with the same idempotency key: it is sent once. Errors:
-        CONTENT_INVALID, CONTENT_TYPE_NOT_ALLOWED, CONTENT_TOO_LARGE, RECIPIENTS_MISMATCH, RELATIONSHIP_NOT_ACTIVE, PEER_IN_DELETION, PEER_DELETED,
-        NOT_FOUND (a file or the request), REQUEST_EXPIRED, REQUEST_ALREADY_SENT, REQUEST_CONTENT_CHANGED, PEER_MAILBOX_FULL, OUTCOME_UNKNOWN.
+        recipient, who is not about to be deleted; notifications may also go to a terminated one, and to peers about to be deleted. Needs
+        permission `messages:write`. Side effects: event `transport.messageSent`; a request in it becomes Open. Safe to repeat with the same
+        idempotency key: it is sent once. Errors: CONTENT_INVALID, CONTENT_TYPE_NOT_ALLOWED, CONTENT_TOO_LARGE, RECIPIENTS_MISMATCH,
+        RELATIONSHIP_NOT_ACTIVE, PEER_IN_DELETION, PEER_DELETED, NOT_FOUND (a file or the request), REQUEST_EXPIRED, REQUEST_ALREADY_SENT,
+        REQUEST_CONTENT_CHANGED, PEER_MAILBOX_FULL, OUTCOME_UNKNOWN.
         """
 
     @_abc_1.abstractmethod
