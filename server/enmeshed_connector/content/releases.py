@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enmeshed_connector.core.canonical_json import Json, JsonObject, sort_members
+from enmeshed_connector.core.references import FileReference
 
 from .types import TYPES_AFTER_7_0_0
 
@@ -31,7 +32,10 @@ def with_initial_attribute_peer(item: JsonObject, address: str) -> JsonObject:
 
 
 def request_for_all_releases(request: JsonObject) -> JsonObject:
-    """Returns a request whose attributes of other relationships name their initial peer for all releases.
+    """Returns a request in the form that all releases read.
+
+    Attributes of other relationships name their initial peer by both names. References to files are truncated, in
+    whichever form the caller gave them: only that one is for the wire (`spec/content.md` section 6).
 
     Args:
         request: A request or a group of items, valid by the rules of its type.
@@ -45,6 +49,8 @@ def _item_for_all_releases(item: JsonObject) -> JsonObject:
     if item["@type"] == "ShareAttributeRequestItem":
         address = initial_attribute_peer(item)
         return item if address is None else with_initial_attribute_peer(item, address)
+    if item["@type"] == "TransferFileOwnershipRequestItem":
+        return {**item, "fileReference": FileReference.parse(item["fileReference"]).to_truncated()}
     return item
 
 

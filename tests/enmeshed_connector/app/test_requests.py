@@ -13,10 +13,12 @@ from google.protobuf import json_format
 
 from enmeshed.connector.v1 import (
     event_pb2,
+    files_service_pb2,
     outgoing_requests_service_pb2,
     request_pb2,
 )
 from enmeshed_client import Connector as Client
+from enmeshed_client import upload
 from tests.support.connector import RunningConnector, relate, running_connector
 from tests.support.named_calls import call, failure, until
 
@@ -202,6 +204,29 @@ async def test_a_request_that_may_not_be_made_is_refused(
     result = (await call(alice, "OutgoingRequests.ValidateOutgoingRequest", peer=peer, content=content)).result
     assert not result.is_success
     assert f"error.consumption.requests.{code}" in {result.code, *(item.code for item in result.items)}
+
+
+async def test_a_file_is_handed_over_by_its_truncated_reference(running: RunningConnector, alice: Client) -> None:
+    await relate(running)
+    file = await upload(alice, b"take it", files_service_pb2.UploadMetadata(filename="a.txt"))
+    assert file.reference.url != file.reference.truncated
+
+    def handing_over(reference: str) -> dict[str, Any]:
+        item = {"fileReference": reference, "ownershipToken": file.ownership_token, "mustBeAccepted": True}
+        return asks({"transferFileOwnership": item})
+
+    draft = await create(alice, running.accounts["bob"], handing_over(file.reference.url))
+    made = await call(
+        alice,
+        "RelationshipTemplates.CreateTemplate",
+        content={"relationshipTemplateContent": {"onNewRelationship": handing_over(file.reference.url)["request"]}},
+        expireTime="2099-01-01T00:00:00Z",
+    )
+    offered = made.template.content.relationship_template_content.on_new_relationship
+    for request in (draft.content.request, offered):
+        assert request.items[0].transfer_file_ownership.file_reference == file.reference.truncated
+    # What was made can be sent as it is.
+    await send(alice, draft)
 
 
 async def test_a_request_is_not_for_oneself(running: RunningConnector, alice: Client) -> None:

@@ -6,9 +6,12 @@ from enmeshed_connector.content.builtin_hints import override_hints, render_hint
 from enmeshed_connector.content.codec import ContentCodec
 from enmeshed_connector.content.releases import (
     initial_attribute_peer,
+    request_for_all_releases,
     types_after_7_0_0,
     with_initial_attribute_peer,
 )
+from enmeshed_connector.core.references import FileReference
+from enmeshed_connector.core.secret_bytes import SecretBytes
 from tests.support import content_samples as samples
 
 CODEC = ContentCodec()
@@ -91,3 +94,22 @@ def test_the_first_peer_of_a_forwarded_attribute_is_named_for_old_and_new_releas
 )
 def test_types_that_older_peers_cannot_read_are_found(content: object, found: set[str]) -> None:
     assert types_after_7_0_0(content) == found
+
+
+def test_references_to_files_are_truncated_in_whatever_form_they_were_given() -> None:
+    reference = FileReference("FIL00000000000000001", SecretBytes(bytes(32)), "https://backbone.example.org")
+    one, other = [
+        {
+            "@type": "TransferFileOwnershipRequestItem",
+            "mustBeAccepted": True,
+            "ownershipToken": "t",
+            "fileReference": text,
+        }
+        for text in (reference.to_truncated(), reference.to_url("app"))
+    ]
+    consent = {"@type": "ConsentRequestItem", "consent": "I do.", "mustBeAccepted": True}
+    group = {"@type": "RequestItemGroup", "items": [other]}
+
+    sent = request_for_all_releases({"@type": "Request", "items": [other, consent, group, one]})
+
+    assert sent["items"] == [one, consent, {**group, "items": [one]}, one]
