@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from enmeshed_connector.app.settings import Settings
 from enmeshed_connector.cli.options import ConfigOption, JsonOption, SetOption, settings_of
 from enmeshed_connector.cli.output import print_json, print_line, print_table
+from enmeshed_connector.core.clock import SystemClock
+
+if TYPE_CHECKING:
+    from enmeshed_connector.runtime.automation.decider.rules import Rule
 
 AccountOption = Annotated[
     str | None, typer.Option("--account", "-a", help="The account. Needed where the settings have several.")
@@ -31,6 +36,7 @@ def check(config: ConfigOption = None, assignments: SetOption = None, as_json: J
     from enmeshed_connector.app.automation import rules_of
 
     settings = settings_of(config, assignments)
+    now = SystemClock().now()
     found = {name: rules_of(name, account.decider) for name, account in settings.accounts.items()}
     if as_json:
         print_json(
@@ -41,6 +47,7 @@ def check(config: ConfigOption = None, assignments: SetOption = None, as_json: J
                         "itemConditions": dict(rule.item),
                         "response": rule.response,
                         "neverApplies": rule.never_applies,
+                        "promisesTooLate": rule.promises_too_late(now),
                     }
                     for rule in rules
                 ]
@@ -57,7 +64,7 @@ def check(config: ConfigOption = None, assignments: SetOption = None, as_json: J
                 _shown(rule.request) or "any",
                 _shown(rule.item) or "any",
                 _shown(rule.response),
-                "never applies: a person always decides about these" if rule.never_applies else "",
+                _note(rule, now),
             )
             for name, rules in found.items()
             for index, rule in enumerate(rules)
@@ -130,6 +137,14 @@ def try_request(
         print_line(f"waits for a person: {verdict.why}")
     else:
         print_line(f"{verdict.verdict.value}s the request, if it can be decided so when it comes")
+
+
+def _note(rule: Rule, now: datetime) -> str:
+    if rule.never_applies:
+        return "never applies: a person always decides about these"
+    if rule.promises_too_late(now):
+        return "decides nothing any more: its deletionDate is over, so a person decides"
+    return ""
 
 
 def _account(settings: Settings, name: str | None) -> str:

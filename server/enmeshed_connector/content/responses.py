@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Final
 
+from enmeshed_connector.core.canonical_json import JsonObject
+from enmeshed_connector.core.errors import FieldViolation
+
 from .attributes import ADDRESS, ATTRIBUTE, ID, IDENTITY_ATTRIBUTE
 from .forms import FormFieldAnswerRule
-from .rules import Date, ListOf, ObjectType, OneOf, Property, Text, by_name, one_of, optional, required
+from .rules import Check, Date, ListOf, ObjectType, OneOf, Property, Text, by_name, one_of, optional, required
+
+_REJECTION_TEXTS: Final[Mapping[str, Text]] = MappingProxyType({"code": Text(max=200), "message": Text(max=1000)})
 
 _ACCEPTED: Final = {"result": required(one_of("Accepted"))}
 
@@ -23,16 +29,14 @@ RESPONSE_ITEM_TYPES: Final = by_name(
         "RejectResponseItem",
         {
             "result": required(one_of("Rejected")),
-            "code": optional(Text(max=200)),
-            "message": optional(Text(max=1000)),
+            **{name: optional(rule) for name, rule in _REJECTION_TEXTS.items()},
         },
     ),
     ObjectType(
         "ErrorResponseItem",
         {
             "result": required(one_of("Error")),
-            "code": required(Text(max=200)),
-            "message": required(Text(max=1000)),
+            **{name: required(rule) for name, rule in _REJECTION_TEXTS.items()},
         },
     ),
     _accept("AttributeAlreadySharedAcceptResponseItem", attributeId=required(ID)),
@@ -122,3 +126,18 @@ RESPONSE_WRAPPER: Final = ObjectType(
     },
 )
 """A response with the request's origin."""
+
+
+def rejection_violations(decision: JsonObject, path: str) -> tuple[FieldViolation, ...]:
+    """Returns what is wrong with `code` and `message` of a rejection, which become those of its response item.
+
+    Args:
+        decision: The rejection; both may be left out.
+        path: What the paths of fields begin with.
+    """
+    # No rule of theirs is about time.
+    check = Check(datetime.max.replace(tzinfo=UTC), tolerant=False)
+    for name, rule in _REJECTION_TEXTS.items():
+        if name in decision:
+            rule.check(decision[name], f"{path}.{name}", check)
+    return tuple(check.violations)

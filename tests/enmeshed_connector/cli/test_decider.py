@@ -42,6 +42,20 @@ async def test_rules_are_listed(tmp_path: Path, rules: dict[str, str]) -> None:
     assert listed[1]["requestConditions"] == {"peer": "did:e:peer"}
 
 
+async def test_a_rule_that_time_has_overtaken_is_told_and_stops_nothing(tmp_path: Path) -> None:
+    condition = {"content.item.@type": "DeleteAttributeRequestItem"}
+    rules = [
+        {"requestConfig": condition, "responseConfig": {"accept": True, "deletionDate": f"{year}-01-01T00:00:00.000Z"}}
+        for year in (2020, 2999)
+    ]
+    flag = f"accounts.default.decider.automation_config={json.dumps(rules)}"
+    code, out, err = await run("decider", "check", "--set", flag, folder=tmp_path)
+    assert code == 0, err
+    assert out.count("its deletionDate is over") == 1
+    _, out, _ = await run("decider", "check", "--json", "--set", flag, folder=tmp_path)
+    assert [one["promisesTooLate"] for one in json.loads(out)["default"]] == [True, False]
+
+
 async def test_wrong_rules_are_refused_with_their_place(tmp_path: Path) -> None:
     rules = json.dumps([{"requestConfig": {"pear": "x"}, "responseConfig": {"accept": True}}])
     flag = f"accounts.default.decider.automation_config={rules}"

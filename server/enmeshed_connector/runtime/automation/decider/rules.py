@@ -10,9 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Final
 
+from enmeshed_connector.content.characters import forbidden_character_keys
+from enmeshed_connector.content.errors import ContentInvalid
+from enmeshed_connector.content.responses import rejection_violations
+from enmeshed_connector.content.validation import ContentValidator
 from enmeshed_connector.core.canonical_json import Json, JsonObject
 from enmeshed_connector.core.dates import parse_date
 from enmeshed_connector.core.errors import FieldViolation, InvalidArgument
@@ -71,6 +76,11 @@ class Rule:
     def item_types(self) -> tuple[str, ...]:
         """The types of items that the rule is about; empty: all."""
         return tuple(_listed(self.item[ITEM_TYPE])) if ITEM_TYPE in self.item else ()
+
+    def promises_too_late(self, now: datetime) -> bool:
+        """Returns whether items that fit cannot be accepted any more, as the date of the deletion is over."""
+        date = self.response.get("deletionDate")
+        return date is not None and parse_date(date, "deletionDate") < now
 
     @property
     def never_applies(self) -> bool:
@@ -181,6 +191,8 @@ def _problems_of_response(response: JsonObject, place: str) -> Iterator[FieldVio
         yield FieldViolation(f"{place}.accept", "must be true or false")
         return
     allowed = set(_DATA_OF.values()) if accept else {"code", "message"}
+    if not accept:
+        yield from rejection_violations(response, place)
     for name, value in response.items():
         here = f"{place}.{name}"
         if name == "accept":
@@ -188,12 +200,23 @@ def _problems_of_response(response: JsonObject, place: str) -> Iterator[FieldVio
         if name not in allowed:
             yield FieldViolation(here, f"is unknown; known are accept, {', '.join(sorted(allowed))}")
         elif name in ("attribute", "newAttribute"):
-            if not isinstance(value, dict) or not isinstance(value.get("@type"), str):
-                yield FieldViolation(here, "must be the content of an attribute, with @type")
-        elif not isinstance(value, str):
-            yield FieldViolation(here, "must be a text")
-        elif name == "deletionDate" and not _is_date(value):
+            yield from _problems_of_attribute(value, here)
+        elif name == "deletionDate" and not (isinstance(value, str) and _is_date(value)):
             yield FieldViolation(here, "must be a date as in 2026-01-31T12:00:00.000Z")
+
+
+def _problems_of_attribute(content: Json, place: str) -> Iterator[FieldViolation]:
+    if not isinstance(content, dict) or not isinstance(content.get("@type"), str):
+        yield FieldViolation(place, "must be the content of an attribute, with @type")
+        return
+    try:
+        # At the end of time: a day that lies ahead may be over when the rule is needed.
+        ContentValidator(datetime.max.replace(tzinfo=UTC)).validate_attribute(content, place)
+    except ContentInvalid as error:
+        yield from error.violations
+        return
+    for key in forbidden_character_keys(content):
+        yield FieldViolation(f"{place}.value.{key}", "holds characters that attributes may not hold")
 
 
 def _mismatches(rule: Rule, place: str) -> Iterator[FieldViolation]:

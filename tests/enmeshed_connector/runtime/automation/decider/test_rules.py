@@ -1,5 +1,6 @@
 """What the configuration of the decider may hold, and how it is told what it may not."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ from enmeshed_connector.core.errors import Code
 from enmeshed_connector.runtime.automation.decider.rules import RULE_MISMATCH, RulesInvalid, parse_rules
 
 ATTRIBUTE = {"@type": "IdentityAttribute", "owner": "", "value": {"@type": "GivenName", "value": "Ada"}}
+ODD = {**ATTRIBUTE, "value": {"@type": "GivenName", "value": "日本"}}
 DATE = "2030-01-01T00:00:00.000Z"
 PLAIN = [
     "AuthenticationRequestItem",
@@ -82,6 +84,9 @@ def test_conditions_are_parted_by_what_they_are_about() -> None:
 
 
 CREATE = {"content.item.@type": "CreateAttributeRequestItem"}
+READ = {"content.item.@type": "ReadAttributeRequestItem"}
+PROPOSE = {"content.item.@type": "ProposeAttributeRequestItem"}
+VAULT = {**ATTRIBUTE, "value": {"@type": "Vault", "value": "Ada"}}
 NO = {"accept": False}
 
 
@@ -116,6 +121,16 @@ NO = {"accept": False}
         (rule({}, {"accept": 1}), ["here[0].responseConfig.accept"]),
         (rule({}, {"accept": False, "why": "x"}), ["here[0].responseConfig.why"]),
         (rule({}, {"accept": False, "code": 1}), ["here[0].responseConfig.code"]),
+        (rule({}, {"accept": False, "code": "c" * 201}), ["here[0].responseConfig.code"]),
+        (rule({}, {"accept": False, "message": "😀" * 501}), ["here[0].responseConfig.message"]),
+        (rule({}, {"accept": False, "message": None}), ["here[0].responseConfig.message"]),
+        (rule(READ, {"accept": True, "newAttribute": VAULT}), ["here[0].responseConfig.newAttribute.value.@type"]),
+        (rule(READ, {"accept": True, "newAttribute": ODD}), ["here[0].responseConfig.newAttribute.value.value"]),
+        (rule(PROPOSE, {"accept": True, "attribute": {}}), ["here[0].responseConfig.attribute"]),
+        (
+            rule(PROPOSE, {"accept": True, "attribute": {"@type": "IdentityAttribute", "value": {}}}),
+            ["here[0].responseConfig.attribute.owner", "here[0].responseConfig.attribute.value.@type"],
+        ),
         (rule(CREATE, {"accept": True, "message": "x"}), ["here[0].responseConfig.message"]),
         (rule(CREATE, {"accept": True, "deletionDate": "soon"}), ["here[0].responseConfig.deletionDate"]),
         (rule(CREATE, {"accept": True, "attribute": "x"}), ["here[0].responseConfig.attribute"]),
@@ -144,3 +159,20 @@ def test_conditions_on_items_need_no_type_where_no_more_than_a_yes_is_needed() -
 
 def test_no_rules_are_fine() -> None:
     assert parse_rules([], "here") == ()
+
+
+def test_a_rule_may_say_as_much_as_peers_read() -> None:
+    (parsed,) = parse_rules(rule({}, {"accept": False, "code": "c" * 200, "message": "😀" * 500}), "here")
+    assert not parsed.accepts
+
+
+def test_what_becomes_right_or_wrong_by_time_stops_no_start() -> None:
+    born = {"@type": "BirthDate", "day": 1, "month": 1, "year": 2999}
+    parse_rules(rule(READ, {"accept": True, "newAttribute": {**ATTRIBUTE, "value": born}}), "here")
+    delete = {"content.item.@type": "DeleteAttributeRequestItem"}
+    (parsed,) = parse_rules(rule(delete, FORMS["deletionDate"]), "here")
+    day = timedelta(days=1)
+    moment = datetime(2030, 1, 1, tzinfo=UTC)
+    assert [parsed.promises_too_late(now) for now in (moment - day, moment, moment + day)] == [False, False, True]
+    (other,) = parse_rules(rule({}, {"accept": True}), "here")
+    assert not other.promises_too_late(moment)
