@@ -407,5 +407,20 @@ FIRST_QUESTIONS = (
     "read for the relationship, of the answerer",
     "share",
 )
-"""Those that a template can ask. Not a file: an official asker checks its request again when the answer comes, and
-finds that the file is no longer its own."""
+"""Those that a template can ask, and whose answer every asker keeps: of each type but two.
+
+Official askers lose the answer about a file, which is asked alone. The deletion of an attribute is asked of somebody
+whom the template would have to know.
+"""
+
+QUESTIONS_OF_TEMPLATES = {
+    "Authentication": authentication,
+    "Consent": consent,
+    "CreateAttribute": create_identity_attribute,
+    "FormField": QUESTIONS["form field, text"],
+    "ProposeAttribute": propose_and_take_over,
+    "ReadAttribute": QUESTIONS["read existing"],
+    "ShareAttribute": share_attribute,
+    "TransferFileOwnership": transfer_file_ownership,
+}
+"""A question of each type that a template can ask."""
