@@ -77,7 +77,8 @@ _ROWS: Final[Mapping[str, Mapping[str, str]]] = {
     "IncomingRequests": {
         "incomingRequests:read": "GetIncomingRequest ListIncomingRequests CanAcceptIncomingRequest "
         "CanRejectIncomingRequest",
-        "incomingRequests:write": "AcceptIncomingRequest RejectIncomingRequest DeleteIncomingRequest",
+        "incomingRequests:write": "AcceptIncomingRequest RejectIncomingRequest RetryIncomingRequest "
+        "DeleteIncomingRequest",
     },
     "OutgoingRequests": {
         "outgoingRequests:read": "ValidateOutgoingRequest GetOutgoingRequest ListOutgoingRequests WatchOutgoingRequest",

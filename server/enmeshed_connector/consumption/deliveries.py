@@ -6,7 +6,7 @@ became of the first attempt instead of sending it again.
 
 Deliveries to one peer keep their order: one that fails for a passing reason holds up those behind it. One that is
 refused does not; it is tried again a few times at long intervals, and then given up. It stays, without a next attempt,
-for people to see.
+for people to see, and to have it tried again.
 """
 
 from __future__ import annotations
@@ -87,6 +87,7 @@ class Deliveries(TransportListener):
         self._transport = transport
         self._context = transport.context
         self._given_up: dict[str, GivenUp] = {}
+        self._woken = asyncio.Event()
         self._logger = structlog.get_logger(__name__).bind(account=transport.context.account)
 
     def when_given_up(self, prefix: str, hears: GivenUp) -> None:
@@ -114,6 +115,15 @@ class Deliveries(TransportListener):
         rest = {name: value for name, value in delivery.items() if name not in ("_rev", "refusals")}
         work.store_silently(DELIVERIES, {**rest, "nextAttemptAt": work.now})
         return True
+
+    def wake(self) -> None:
+        """Has the worker, where it is in this process, look at once after a commit without events."""
+        self._woken.set()
+
+    async def given_up(self, reader: Reader, prefix: str) -> list[Document]:
+        """Returns the deliveries that were given up and whose ids begin so, the first one first."""
+        found = await reader.find(DELIVERIES, where("nextAttemptAt").is_absent())
+        return sorted((one for one in found if one["id"].startswith(prefix)), key=_place)
 
     async def relationship_decomposed(self, relationship: Document, work: Work) -> None:
         """Removes what is not sent to a peer that nothing can be sent to any more."""
@@ -252,8 +262,11 @@ class Deliveries(TransportListener):
     async def _wait(self, position: Position, duration: timedelta) -> None:
         """Returns after the duration, or when something was committed; looks now and then in any case."""
         await first_of(
-            self._context.clock.sleep(min(duration, _LOOK_EVERY)), self._context.store.log.wait(position, _LOOK_EVERY)
+            self._context.clock.sleep(min(duration, _LOOK_EVERY)),
+            self._context.store.log.wait(position, _LOOK_EVERY),
+            self._woken.wait(),
         )
+        self._woken.clear()
 
 
 def _place(delivery: Document) -> tuple[int, str]:

@@ -12,7 +12,7 @@ from enmeshed.content.v1 import options_pb2
 from enmeshed_connector.core.canonical_json import Json, JsonObject
 from enmeshed_connector.core.dates import format_date
 
-from ._plain_json import NotRepresentable, exact_double, fill_struct, plain_number
+from ._plain_json import NotInJson, NotRepresentable, exact_double, fill_struct, plain_number
 
 # Generated classes are reached by name here, so their fields cannot be typed.
 AnyMessage: TypeAlias = Any
@@ -165,9 +165,9 @@ def fill_struct_only(message: AnyMessage, value: Json) -> None:
 
 
 def write_timestamp(message: AnyMessage) -> str:
-    # Seconds and nanoseconds outside of the years 1 to 9999 make an OverflowError, which is a ValueError's place here.
+    # Seconds and nanoseconds outside of the years 1 to 9999 make an OverflowError.
     try:
         moment = EPOCH + timedelta(seconds=message.seconds, microseconds=message.nanos // 1_000)
     except OverflowError:
-        raise ValueError("is not a date within the years 1 to 9999") from None
+        raise NotInJson("is not a date within the years 1 to 9999") from None
     return format_date(moment)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 from google.protobuf.struct_pb2 import Struct, Value
 
 from enmeshed_connector.core.canonical_json import Json, JsonObject
+from enmeshed_connector.core.errors import field_path
 
 MAX_LEVELS = 24
 """How deep objects and arrays may be nested in a typed message or a `Struct`. Each level costs up to three of the
@@ -23,6 +25,17 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 class NotRepresentable(Exception):
     """A JSON value cannot be held by a message without losing something. Says not where: another form is used."""
+
+
+class NotInJson(ValueError):
+    """A message holds what JSON does not have."""
+
+    path = ""
+    """Where, from the message that is written; filled while the error passes what holds the place."""
+
+    def lies_in(self, part: str) -> None:
+        """Notes that all this is in a member, or as `[2]` in an item of a list."""
+        self.path = field_path(part, self.path)
 
 
 def is_shallow(value: Json) -> bool:
@@ -44,13 +57,13 @@ def plain_number(number: float) -> int | float:
     """Returns a double as the number that JSON writes: without a fraction where it has none.
 
     Raises:
-        ValueError: It is an infinity or not a number; JSON has neither.
+        NotInJson: It is an infinity or not a number; JSON has neither.
     """
     if number.is_integer():
         return int(number) if -MAX_SAFE_INTEGER <= number <= MAX_SAFE_INTEGER else number
     if math.isfinite(number):
         return number
-    raise ValueError("is not a number that JSON has")
+    raise NotInJson("is not a number that JSON has")
 
 
 def exact_double(value: Json) -> float:
@@ -112,10 +125,10 @@ def struct_to_json(struct: Struct) -> JsonObject:
     """Returns the object of a struct, its keys ascending by code unit.
 
     Raises:
-        ValueError: A number is an infinity or not a number.
+        NotInJson: A number is an infinity or not a number.
     """
     fields = struct.fields
-    return {name: value_to_json(fields[name]) for name in in_key_order(fields)}
+    return write_members(in_key_order(fields), lambda name: value_to_json(fields[name]))
 
 
 def value_to_json(value: Value) -> Json:
@@ -130,8 +143,32 @@ def value_to_json(value: Value) -> Json:
     if kind == "struct_value":
         return struct_to_json(item)
     if kind == "list_value":
-        return [value_to_json(each) for each in item.values]
+        return write_each(item.values, value_to_json)
     return item
+
+
+def write_each(items: Iterable[Any], write: Callable[[Any], Json]) -> list[Json]:
+    """Returns a list of what is written of each item; an error of it learns of which."""
+    written: list[Json] = []
+    try:
+        for item in items:
+            written.append(write(item))
+    except NotInJson as error:
+        error.lies_in(f"[{len(written)}]")
+        raise
+    return written
+
+
+def write_members(names: Iterable[str], write: Callable[[str], Json]) -> JsonObject:
+    """Returns an object of what is written of each member; an error of it learns of which."""
+    written: JsonObject = {}
+    for name in names:
+        try:
+            written[name] = write(name)
+        except NotInJson as error:
+            error.lies_in(name)
+            raise
+    return written
 
 
 def in_key_order(names: Iterable[str]) -> list[str]:

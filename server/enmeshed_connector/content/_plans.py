@@ -42,6 +42,7 @@ from ._fields import (
     write_timestamp,
 )
 from ._plain_json import (
+    NotInJson,
     NotRepresentable,
     exact_double,
     fill_value,
@@ -49,6 +50,8 @@ from ._plain_json import (
     plain_number,
     struct_to_json,
     value_to_json,
+    write_each,
+    write_members,
 )
 
 _IGNORED_KEYS = frozenset({"@context", "@version"})
@@ -73,8 +76,12 @@ class ObjectPlan:
     def write(self, message: AnyMessage, *, tagged: bool) -> JsonObject:
         """Returns the object, with `@type` where it is asked for or the type always has it."""
         result: JsonObject = {"@type": self.type_name} if tagged or self.tagged else {}
-        for _, write in self.writers:
-            write(message, result)
+        for key, write in self.writers:
+            try:
+                write(message, result)
+            except NotInJson as error:
+                error.lies_in(key)
+                raise
         last = self.last_when_empty
         if last is not None and not result[last]:
             result[last] = result.pop(last)
@@ -390,7 +397,7 @@ class Planner:
 
             def write_map(message: AnyMessage, result: JsonObject) -> None:
                 entries = getattr(message, name)
-                result[key] = {entry: write_entry(entries[entry]) for entry in in_key_order(entries)}
+                result[key] = write_members(in_key_order(entries), lambda entry: write_entry(entries[entry]))
 
             return write_map
         if field.is_repeated:
@@ -400,7 +407,7 @@ class Planner:
             def write_list(message: AnyMessage, result: JsonObject) -> None:
                 items = getattr(message, name)
                 if items or not omit_empty:
-                    result[key] = list(items) if write_item is None else [write_item(item) for item in items]
+                    result[key] = list(items) if write_item is None else write_each(items, write_item)
 
             return write_list
         if field.cpp_type == FieldDescriptor.CPPTYPE_MESSAGE:

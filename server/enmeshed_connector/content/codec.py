@@ -13,10 +13,10 @@ from google.protobuf.message import Message
 
 from enmeshed.content.v1 import content_pb2
 from enmeshed_connector.core.canonical_json import Json, JsonObject, dumps, is_too_deep, loads
-from enmeshed_connector.core.errors import FieldViolation
+from enmeshed_connector.core.errors import FieldViolation, field_path
 from enmeshed_connector.core.malformed import MalformedJson, MalformedValue
 
-from ._plain_json import NotRepresentable, exact_text, fill_struct, is_shallow, struct_to_json
+from ._plain_json import NotInJson, NotRepresentable, exact_text, fill_struct, is_shallow, struct_to_json
 from ._plans import ChoicePlan, ObjectPlan, Planner, ScalarChoicePlan
 from .errors import ContentInvalid
 
@@ -100,8 +100,12 @@ class ContentCodec:
             raise _not_json() from None
         return self.content_from_json(value, data)
 
-    def json_from_content(self, content: content_pb2.Content) -> Json:
+    def json_from_content(self, content: content_pb2.Content, field: str = "content") -> Json:
         """Returns the JSON of a content, keys in the order of official peers.
+
+        Args:
+            content: The content.
+            field: Its path in the call, with which the paths of its fields begin.
 
         Raises:
             ContentInvalid: No form is set, `raw_json` is not JSON, is over 20 MiB or is nested deeper than this project
@@ -109,17 +113,17 @@ class ContentCodec:
         """
         kind = content.WhichOneof("kind")
         if kind is None:
-            raise ContentInvalid([FieldViolation("content", "must be set")])
+            raise ContentInvalid([FieldViolation(field, "must be set")])
         try:
             if kind == "json":
                 return struct_to_json(content.json)
             if kind == "raw_json":
-                return loads(content.raw_json, field="content.raw_json", max_bytes=MAX_RAW_BYTES)
+                return loads(content.raw_json, field=f"{field}.raw_json", max_bytes=MAX_RAW_BYTES)
             return self._exact_roots.by_field[kind].write(getattr(content, kind), tagged=True)
         except MalformedValue as error:
             raise ContentInvalid(error.violations) from None
-        except ValueError as error:
-            raise ContentInvalid([FieldViolation(f"content.{kind}", str(error))]) from None
+        except NotInJson as error:
+            raise _not_in_json(error, field) from None
 
     def text_from_content(self, content: content_pb2.Content) -> str:
         """Returns the JSON text of a content: `raw_json` as it is, other forms as official peers write them.
@@ -149,11 +153,12 @@ class ContentCodec:
         """
         return self._read(self._tolerant, value, message_class)
 
-    def to_json(self, message: Message, *, tagged: bool = True) -> JsonObject:
+    def to_json(self, message: Message, *, field: str = "content", tagged: bool = True) -> JsonObject:
         """Returns the JSON of a message of `enmeshed.content.v1`; of a choice, that of its member.
 
         Args:
             message: The message.
+            field: Its path in the call, with which the paths of its fields begin.
             tagged: Whether to write `@type` at the root.
 
         Raises:
@@ -165,10 +170,8 @@ class ContentCodec:
                 return plan.write(message, tagged=tagged)
             if isinstance(plan, ChoicePlan):
                 return plan.write(message)
-        except ValueError as error:
-            raise ContentInvalid(
-                [FieldViolation(plan.type_name if isinstance(plan, ObjectPlan) else "content", str(error))]
-            ) from None
+        except NotInJson as error:
+            raise _not_in_json(error, field) from None
         raise TypeError(f"{message.DESCRIPTOR.full_name} is not an object in JSON")
 
     def normalize(self, value: Json) -> Json:
@@ -243,6 +246,10 @@ def _small_integer(digits: str) -> int:
 
 def _refuse(constant: str) -> NoReturn:
     raise ValueError(constant)
+
+
+def _not_in_json(error: NotInJson, field: str) -> ContentInvalid:
+    return ContentInvalid([FieldViolation(field_path(field, error.path), str(error))])
 
 
 def _not_json() -> ContentInvalid:

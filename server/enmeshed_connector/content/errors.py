@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 from enmeshed_connector.core.errors import FieldViolation, InvalidArgument
@@ -18,9 +18,13 @@ class ContentInvalid(InvalidArgument):
     default_official_code: ClassVar[str | None] = "error.runtime.requestDeserialization"
 
     def __init__(self, violations: Sequence[FieldViolation], *, official_code: str | None = None) -> None:
-        first = violations[0]
-        more = f" (and {len(violations) - 1} more)" if len(violations) > 1 else ""
-        super().__init__(f"{first.field} {first.description}{more}", official_code=official_code, violations=violations)
+        super().__init__(_text(violations), official_code=official_code, violations=violations)
+
+    def rename_fields(self, rename: Callable[[str], str]) -> None:
+        """Names the fields as the caller gave them, also in the text."""
+        super().rename_fields(rename)
+        self.message = _text(self.violations)
+        self.args = (self.message,)
 
 
 class ContentTypeNotAllowed(ContentInvalid):
@@ -28,3 +32,9 @@ class ContentTypeNotAllowed(ContentInvalid):
 
     reason: ClassVar[str] = "CONTENT_TYPE_NOT_ALLOWED"
     default_official_code: ClassVar[str | None] = "error.runtime.unknownType"
+
+
+def _text(violations: Sequence[FieldViolation]) -> str:
+    first = violations[0]
+    more = f" (and {len(violations) - 1} more)" if len(violations) > 1 else ""
+    return f"{first.field} {first.description}{more}"

@@ -8,6 +8,7 @@ from typing import Final
 
 from enmeshed_connector.core.canonical_json import Json, JsonObject
 from enmeshed_connector.core.dates import parse_date
+from enmeshed_connector.core.errors import FieldViolation
 from enmeshed_connector.core.malformed import MalformedValue
 
 from .rules import (
@@ -75,8 +76,8 @@ class FormFieldAnswerRule:
             check.fail(path, "must be text, a number, true or false, or a list of texts")
 
 
-def settings_violation(settings: JsonObject) -> str | None:
-    """Returns why the settings of a field cannot be asked for, None when they can.
+def settings_violation(settings: JsonObject) -> FieldViolation | None:
+    """Returns which of the settings of a field cannot be asked for, None when all can; its path begins at them.
 
     The check of the sender; bounds that are 0 are none.
 
@@ -85,13 +86,13 @@ def settings_violation(settings: JsonObject) -> str | None:
     """
     least, greatest = settings.get("min"), settings.get("max")
     if least and greatest and greatest < least:
-        return "max must not be less than min"
+        return FieldViolation("max", "must not be less than min")
     if settings["@type"] == "SelectionFormFieldSettings":
         options = settings["options"]
         if not options:
-            return "options must have one or more items"
+            return FieldViolation("options", "must have one or more items")
         if len(set(options)) != len(options):
-            return "options must not have an item twice"
+            return FieldViolation("options", "must not have an item twice")
     return None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from google.protobuf.struct_pb2 import Struct, Value
 
 from enmeshed_connector.content._plain_json import (
+    NotInJson,
     NotRepresentable,
     fill_struct,
     fill_value,
@@ -14,7 +15,7 @@ from enmeshed_connector.content._plain_json import (
 )
 from enmeshed_connector.core.canonical_json import Json
 
-__all__ = ["as_struct", "as_value", "struct_to_json", "value_to_json"]
+__all__ = ["NotInJson", "as_struct", "as_value", "struct_to_json", "value_to_json"]
 
 
 def as_struct(value: Json) -> Struct:

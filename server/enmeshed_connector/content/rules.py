@@ -6,6 +6,7 @@ Rules follow what official peers take when they read. Strings are counted in UTF
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -87,8 +88,10 @@ def utf16_length(text: str) -> int:
 
 
 def is_number(value: Json) -> bool:
-    """Returns whether the value is a JSON number; truth values are none."""
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    """Returns whether the value is a JSON number; truth values are none, nor are what Python calls NaN and infinity."""
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def is_integer(value: Json) -> bool:

@@ -7,7 +7,7 @@ Every error class names a `reason`, the canonical gRPC code it is answered with,
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from types import MappingProxyType
@@ -55,6 +55,14 @@ class FieldViolation:
     """What is wrong, without the value: it may be a secret."""
 
 
+def field_path(*parts: str) -> str:
+    """Returns the path of a field from its parts: `content`, `items[0]`. Empty parts are left out."""
+    path = ""
+    for part in parts:
+        path += f".{part}" if path and part and not part.startswith("[") else part
+    return path
+
+
 class DomainError(Exception):
     """The base of every error that a caller may see.
 
@@ -89,6 +97,10 @@ class DomainError(Exception):
         self.facts: Mapping[str, str] = MappingProxyType(dict(facts or {}))
         self.violations = tuple(violations)
         self.retry_after = retry_after
+
+    def rename_fields(self, rename: Callable[[str], str]) -> None:
+        """Names the fields as the caller gave them, where a check knew them by other names."""
+        self.violations = tuple(FieldViolation(rename(each.field), each.description) for each in self.violations)
 
 
 class InvalidArgument(DomainError):

@@ -36,7 +36,7 @@ from .port import (
     TrimResult,
     UnitOfWork,
 )
-from .values import keyset_maker, keyset_of
+from .values import keyset_maker, keyset_of, page_of
 
 __all__ = [
     "CollectionSpec",
@@ -71,5 +71,6 @@ __all__ = [
     "any_of",
     "keyset_maker",
     "keyset_of",
+    "page_of",
     "where",
 ]

@@ -218,6 +218,39 @@ def sorted_documents(spec: CollectionSpec, order: Sequence[Sort], documents: Ite
     return result
 
 
+def page_of(
+    spec: CollectionSpec,
+    documents: Iterable[JsonObject],
+    filter: Filter,
+    *,
+    sort: Sequence[SortLike],
+    limit: int,
+    after: Keyset | None,
+) -> list[JsonObject]:
+    """Returns of these documents what `Store.find` would return if they were all of the collection.
+
+    For lists of documents that lie in several collections.
+
+    Raises:
+        ValueError: The keyset belongs to another sort, or the collection cannot be sorted so.
+    """
+    order = resolve_sort(spec, sort)
+    matches = matcher(filter)
+    found = sorted_documents(spec, order, (document for document in documents if matches(document)))
+    if after is not None:
+        check_keyset(order, after)
+        found = [document for document in found if _is_behind(order, document, after)]
+    return found[:limit]
+
+
+def _is_behind(order: Sequence[Sort], document: JsonObject, after: Keyset) -> bool:
+    for key, value in zip(order, (*after.values, after.id), strict=True):
+        here, there = sort_key(_scalar_at(document, key.path)), sort_key(value)
+        if here != there:
+            return here < there if key.descending else here > there
+    return False
+
+
 def check_keyset(order: Sequence[Sort], after: Keyset) -> None:
     """Checks that a keyset fits an order.
 

@@ -136,6 +136,8 @@ class Stage:
     """Another one, which Bob has deleted."""
     of_bob: str
     """An attribute of Bob that Alice does not have."""
+    repeated: str
+    """A request to Bob that brings an attribute of a key which he has accepted from another one meanwhile."""
     question: str
     """A request to Bob: something that must be accepted, a group of two, and a question for a name."""
 
@@ -270,6 +272,10 @@ REACHED: dict[str, tuple[str, Reach]] = {
         "FORBIDDEN_CHARACTERS",
         lambda stage: stage.made(named("Ада")),
     ),
+    "requests.unexpectedErrorDuringRequestItemProcessing": (
+        "DECISION_INVALID",
+        lambda stage: failure(stage.bob, "IncomingRequests.AcceptIncomingRequest", id=stage.repeated, items=[YES]),
+    ),
     "requests.servalErrorDuringRequestItemProcessing": (
         "DECISION_INVALID",
         lambda stage: stage.answered(named("a" * 101)),
@@ -342,7 +348,6 @@ UNREACHED: dict[str, str] = {
     "attributes.cannotSetForwardingDetailsForPeer": "official peers define it and never use it",
     "attributes.wrongRelationshipStatusToSetDeletionInfo": "the Connector sets it itself, in the right status only",
     "requests.peerIsDeleted": "the relationship ends with the peer, and its status is looked at first",
-    "requests.unexpectedErrorDuringRequestItemProcessing": "what is foreseen has its own code; the rest is INTERNAL",
     "requests.cannotCreateRequestWithDuplicateId": "own ids are made here; a peer's second request is left alone",
 }
 """Codes that no caller meets, and why."""
@@ -402,6 +407,11 @@ async def stage(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage
             return bool(attribute.HasField("deletion_info"))
 
         await until(is_gone)
+        first, repeated = [
+            await call(alice, "Messages.SendRequest", peer=peer, content=asks(creation("once"))) for _ in range(2)
+        ]
+        await accepted(first)
+        await received(bob, repeated.request.id)
         group = {"group": {"items": [consent(must=True), consent(must=False)]}}
         read = {"readAttribute": {"mustBeAccepted": False, "query": {"identity": {"valueType": "GivenName"}}}}
         question = await call(alice, "Messages.SendRequest", peer=peer, content=asks(consent(must=True), group, read))
@@ -416,6 +426,7 @@ async def stage(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage
             related=related,
             gone=gone,
             of_bob=await own(bob, "Bob"),
+            repeated=repeated.request.id,
             question=question.request.id,
         )
 
@@ -455,7 +466,7 @@ async def test_a_container_tells_that_an_item_fails(stage: Stage) -> None:
     assert [one.code for one in result.items[1].items] == ["", "error.consumption.requests.invalidRequestItem"]
     refused = await stage.asked(consent(must=True), {"group": {"items": [consent(must=True), unknown]}})
     assert refused.facts["code"] == "error.consumption.requests.invalidRequestItem"
-    assert [violation.field for violation in refused.violations] == ["content.items[1].items[1]"]
+    assert [violation.field for violation in refused.violations] == ["content.items[1].items[1].attributeId"]
 
 
 async def test_while_a_relationship_is_pending(tmp_path: Path) -> None:
@@ -490,7 +501,9 @@ async def test_while_a_relationship_is_pending(tmp_path: Path) -> None:
         refused = await failure(bob, "RelationshipTemplates.CreateTemplate", content=template, expireTime=EXPIRY)
         assert refused.reason == "REQUEST_INVALID"
         assert refused.facts["code"].endswith("requests.cannotShareRelationshipAttributeOfPendingRelationship")
-        assert [violation.field for violation in refused.violations] == ["content.onNewRelationship.items[0]"]
+        assert [violation.field for violation in refused.violations] == [
+            "content.onNewRelationship.items[0].attributeId"
+        ]
 
 
 async def refused_request(running: RunningConnector, client: Client) -> tuple[str, str]:

@@ -15,10 +15,12 @@ from enmeshed.connector.v1 import (
 )
 from enmeshed_client import Connector as Client
 from tests.support.connector import RunningConnector, relate
+from tests.support.deliveries import give_up
 from tests.support.named_calls import call, failure, until
 
 UNKNOWN_ATTRIBUTE = "ATT00000000000000000"
 UNKNOWN_NOTIFICATION = "NOT00000000000000000"
+STRANGER = "did:e:localhost:dids:1111111111111111111111"
 SUCCESSOR = "ATT00000000000000002"
 
 
@@ -480,3 +482,42 @@ async def test_a_notification_needs_an_id_of_notifications(
     assert refused.official_code == "error.runtime.requestDeserialization"
     assert [violation.field.rpartition(".")[2] for violation in refused.violations] == ["id"]
     assert list((await call(alice, "Messages.ListMessages")).messages) == []
+
+
+async def test_own_notifications_that_were_given_up_are_found_and_sent_again(
+    running: RunningConnector, relationship: str, alice: Client, bob: Client
+) -> None:
+    own = await bring(running, alice, bob)
+    value = {"proprietaryString": {"title": "Title", "value": "new"}}
+    made = await call(alice, "Attributes.SucceedAttribute", predecessorId=own.id, relationshipValue=value)
+
+    async def listed(**more: Any) -> list[tuple[str, int]]:
+        found = (await call(alice, "Notifications.ListNotifications", **more)).notifications
+        return [(one.id, one.status) for one in found]
+
+    sent = (made.notification_id, notification_pb2.LOCAL_NOTIFICATION_STATUS_SENT)
+    await until(listed, is_so=lambda found: found == [sent])
+    # Nobody has a relationship with this one, so nothing can be sent.
+    controller = running.connector.accounts.runtime("alice").consumption.notifications
+    context = running.connector.accounts.runtime("alice").transport.context
+    item = {"@type": "OwnAttributeDeletedByOwnerNotificationItem", "attributeId": own.id}
+    ids = [await context.commits.run(lambda work: controller.send(STRANGER, [item], work)) for _ in range(2)]
+    assert await listed() == [sent]
+    for identifier in ids:
+        await give_up(running, "alice", f"notification:{identifier}")
+
+    failed = [(one, notification_pb2.LOCAL_NOTIFICATION_STATUS_ERROR) for one in ids]
+    assert await listed() == [*reversed(failed), sent]
+    assert await listed(filter={"isOwn": True}, orderBy="create_time") == [sent, *failed]
+    assert await listed(filter={"statuses": ["LOCAL_NOTIFICATION_STATUS_ERROR"], "isOwn": True}) == failed[::-1]
+    assert await listed(filter={"peer": {"anyOf": [running.accounts["bob"]]}}) == [sent]
+    pages, token = [], ""
+    while True:
+        page = await call(alice, "Notifications.ListNotifications", pageSize=1, pageToken=token)
+        pages += [one.id for one in page.notifications]
+        token = page.next_page_token
+        if not token:
+            break
+    assert pages == [ids[1], ids[0], made.notification_id]
+    await call(alice, "Notifications.RetryNotification", id=ids[0])
+    assert await listed(filter={"statuses": ["LOCAL_NOTIFICATION_STATUS_ERROR"]}) == failed[1:]

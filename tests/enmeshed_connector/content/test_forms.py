@@ -1,10 +1,14 @@
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from enmeshed_connector.content.forms import answer_violation, settings_violation
+from enmeshed_connector.content.forms import FormFieldAnswerRule, answer_violation, settings_violation
+from enmeshed_connector.content.rules import Check
 from tests.support import content_samples as samples
 from tests.support.content_rules import FORM_ANSWERS, FORM_SETTINGS
+
+NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 
 
 @pytest.mark.parametrize("name", samples.form_field_settings())
@@ -23,3 +27,17 @@ def test_answers_fit_their_field(given_settings: dict[str, Any], right: list[Any
         assert answer_violation(given_settings, response) is None, response
     for response in wrong:
         assert answer_violation(given_settings, response) is not None, response
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), float("-inf")])
+def test_what_json_has_no_number_for_answers_nothing(number: float) -> None:
+    assert answer_violation({"@type": "DoubleFormFieldSettings"}, number)
+    check = Check(NOW, tolerant=True)
+    FormFieldAnswerRule().check(number, "response", check)
+    assert [violation.field for violation in check.violations] == ["response"]
+
+
+def test_a_whole_number_may_be_greater_than_any_float() -> None:
+    check = Check(NOW, tolerant=True)
+    FormFieldAnswerRule().check(10**400, "response", check)
+    assert not check.violations

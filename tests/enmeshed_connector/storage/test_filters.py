@@ -8,7 +8,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from enmeshed_connector.storage import CollectionSpec, Filter, Sort, Store, all_of, any_of, keyset_of, where
+from enmeshed_connector.storage import (
+    CollectionSpec,
+    Filter,
+    Keyset,
+    Sort,
+    Store,
+    all_of,
+    any_of,
+    keyset_of,
+    page_of,
+    where,
+)
 from enmeshed_connector.storage.filters import EVERYTHING, as_filter
 from enmeshed_connector.storage.values import matcher, resolve_sort, sorted_documents
 from tests.support.stores import THINGS, StoreFactory
@@ -299,3 +310,23 @@ async def test_wrong_orders_are_programming_errors(store: Store) -> None:
         await store.find("Things", limit=-1)
     with pytest.raises(ValueError, match="another sort"):
         await store.find("Things", after=keyset_of(THINGS, ["rank"], {"id": "1"}))
+
+
+@pytest.mark.parametrize("descending", [False, True])
+async def test_a_page_of_documents_is_what_the_store_gives(store: Store, descending: bool) -> None:
+    documents = [{"id": f"{n:02}", "rank": n % 3, "other": n % 2} for n in range(12)]
+    await fill(store, documents)
+    order, condition = [Sort("rank", descending)], where("other").eq(1)
+    after: Keyset | None = None
+    pages = 0
+    while True:
+        page = page_of(THINGS, documents, condition, sort=order, limit=2, after=after)
+        found = await store.find("Things", condition, sort=order, limit=2, after=after)
+        assert [document["id"] for document in page] == [document["id"] for document in found]
+        if not page:
+            break
+        after = keyset_of(THINGS, order, page[-1])
+        pages += 1
+    assert pages == 3
+    with pytest.raises(ValueError, match="another sort"):
+        page_of(THINGS, documents, condition, sort=order, limit=2, after=Keyset((1, 2), "01"))

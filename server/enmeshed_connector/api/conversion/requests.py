@@ -6,7 +6,7 @@ from enmeshed.connector.v1 import request_pb2
 from enmeshed_connector.api.conversion.things import Converter
 from enmeshed_connector.api.conversion.values import enum_number, set_time
 from enmeshed_connector.api.reasons import public_reason
-from enmeshed_connector.consumption.requests.results import ValidationResult
+from enmeshed_connector.consumption.requests.results import Paths, ValidationResult
 from enmeshed_connector.core.canonical_json import Json
 from enmeshed_connector.runtime.views import View
 
@@ -48,13 +48,18 @@ def request_status(word: str) -> request_pb2.LocalRequestStatus.ValueType:
     return enum_number(request_pb2.LocalRequestStatus, "LOCAL_REQUEST_STATUS", word)  # type: ignore[return-value]
 
 
-def validation_result(result: ValidationResult) -> request_pb2.RequestValidationResult:
-    """Returns whether a request or a decision would be taken."""
+def validation_result(result: ValidationResult, paths: Paths) -> request_pb2.RequestValidationResult:
+    """Returns whether a request or a decision would be taken, with the wrong fields as the caller named them."""
+    return _result(result.located(paths))
+
+
+def _result(result: ValidationResult) -> request_pb2.RequestValidationResult:
     return request_pb2.RequestValidationResult(
         is_success=result.is_success,
         code=result.code,
         message=result.message,
-        items=[validation_result(item) for item in result.items],
+        items=[_result(item) for item in result.items],
+        field=result.violations[0].field if result.violations else "",
     )
 
 

@@ -119,7 +119,7 @@ def content_object(codec: ContentCodec, content: content_pb2.Content, field: str
         ContentInvalid: It is unset or no JSON.
         InvalidArgument: It is JSON, but no object.
     """
-    value = codec.json_from_content(content)
+    value = codec.json_from_content(content, field)
     if not isinstance(value, dict):
         raise InvalidArgument(
             "The content must be a JSON object.", violations=[FieldViolation(field, "must be an object")]

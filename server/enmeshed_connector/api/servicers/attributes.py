@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 import grpc
@@ -25,8 +27,9 @@ from enmeshed_connector.consumption.attributes.errors import (
 )
 from enmeshed_connector.content.codec import ContentCodec
 from enmeshed_connector.content.errors import ContentInvalid
-from enmeshed_connector.content.plain_json import struct_to_json
+from enmeshed_connector.content.plain_json import NotInJson, struct_to_json
 from enmeshed_connector.core.canonical_json import JsonObject
+from enmeshed_connector.core.errors import DomainError, FieldViolation, InvalidArgument, field_path
 from enmeshed_connector.runtime.use_cases.attribute_sharing import AttributeSharingUseCases, RequestTexts
 from enmeshed_connector.runtime.use_cases.attributes import AttributeUseCases
 from enmeshed_connector.runtime.use_cases.common import Entry
@@ -52,7 +55,7 @@ class AttributesServicer(Servicer, attributes_service_pb2_grpc.AttributesService
     ) -> pb.CanCreateAttributeResponse:
         """Tells whether an own identity attribute would be created."""
         try:
-            await self._attributes.check_can_create(self._json(request.value), list(request.tags))
+            await self._attributes.check_can_create(self._json(request.value, "value"), list(request.tags))
         except (ContentInvalid, AttributeDuplicate, TagsInvalid, ForbiddenCharacters) as problem:
             return pb.CanCreateAttributeResponse(
                 is_success=False, reason=problem.reason, code=problem.official_code or "", message=problem.message
@@ -61,7 +64,7 @@ class AttributesServicer(Servicer, attributes_service_pb2_grpc.AttributesService
 
     async def CreateAttribute(self, request: pb.CreateAttributeRequest, context: Context) -> pb.CreateAttributeResponse:
         """Creates an own identity attribute."""
-        view = await self._attributes.create(self._json(request.value), list(request.tags), intent_of(request))
+        view = await self._attributes.create(self._json(request.value, "value"), list(request.tags), intent_of(request))
         return pb.CreateAttributeResponse(attribute=self._attribute(view))
 
     async def SucceedAttribute(
@@ -69,20 +72,22 @@ class AttributesServicer(Servicer, attributes_service_pb2_grpc.AttributesService
     ) -> pb.SucceedAttributeResponse:
         """Makes a new version of an own attribute; of one of a relationship the peer is told."""
         if request.WhichOneof("successor") != "identity":
-            told = await self._sharing.succeed_relationship(
-                request.predecessor_id, self._json(request.relationship_value), intent_of(request)
-            )
+            with _naming_fields(lambda field: f"relationship_{field}"):
+                told = await self._sharing.succeed_relationship(
+                    request.predecessor_id, self._json(request.relationship_value, "value"), intent_of(request)
+                )
             return pb.SucceedAttributeResponse(
                 predecessor=self._attribute(told.predecessor),
                 successor=self._attribute(told.successor),
                 notification_id=told.notification_id,
             )
-        predecessor, successor = await self._attributes.succeed_identity(
-            request.predecessor_id,
-            self._json(request.identity.value),
-            list(request.identity.tags),
-            intent_of(request),
-        )
+        with _naming_fields(lambda field: f"identity.{field}"):
+            predecessor, successor = await self._attributes.succeed_identity(
+                request.predecessor_id,
+                self._json(request.identity.value, "value"),
+                list(request.identity.tags),
+                intent_of(request),
+            )
         return pb.SucceedAttributeResponse(
             predecessor=self._attribute(predecessor), successor=self._attribute(successor)
         )
@@ -167,14 +172,14 @@ class AttributesServicer(Servicer, attributes_service_pb2_grpc.AttributesService
         self, request: pb.ExecuteIdentityAttributeQueryRequest, context: Context
     ) -> pb.ExecuteIdentityAttributeQueryResponse:
         """Returns the own identity attributes that answer a query."""
-        views = await self._attributes.execute_identity_query(self._json(request.query))
+        views = await self._attributes.execute_identity_query(self._json(request.query, "query"))
         return pb.ExecuteIdentityAttributeQueryResponse(attributes=map(self._attribute, views))
 
     async def ExecuteRelationshipAttributeQuery(
         self, request: pb.ExecuteRelationshipAttributeQueryRequest, context: Context
     ) -> pb.ExecuteRelationshipAttributeQueryResponse:
         """Returns the relationship attribute that answers a query."""
-        view = await self._attributes.execute_relationship_query(self._json(request.query))
+        view = await self._attributes.execute_relationship_query(self._json(request.query, "query"))
         if view is None:
             raise RecordMissing("relationship attribute with the key", request.query.key)
         return pb.ExecuteRelationshipAttributeQueryResponse(attribute=self._attribute(view))
@@ -183,12 +188,12 @@ class AttributesServicer(Servicer, attributes_service_pb2_grpc.AttributesService
         self, request: pb.ExecuteThirdPartyRelationshipAttributeQueryRequest, context: Context
     ) -> pb.ExecuteThirdPartyRelationshipAttributeQueryResponse:
         """Returns the attributes of relationships with others that answer a query."""
-        views = await self._attributes.execute_third_party_query(self._json(request.query))
+        views = await self._attributes.execute_third_party_query(self._json(request.query, "query"))
         return pb.ExecuteThirdPartyRelationshipAttributeQueryResponse(attributes=map(self._attribute, views))
 
     async def ExecuteIqlQuery(self, request: pb.ExecuteIqlQueryRequest, context: Context) -> pb.ExecuteIqlQueryResponse:
         """Returns the own identity attributes that answer a query in the identity query language."""
-        views = await self._attributes.execute_iql_query(self._json(request.query))
+        views = await self._attributes.execute_iql_query(self._json(request.query, "query"))
         return pb.ExecuteIqlQueryResponse(attributes=map(self._attribute, views))
 
     async def ValidateIqlQuery(
@@ -196,7 +201,7 @@ class AttributesServicer(Servicer, attributes_service_pb2_grpc.AttributesService
     ) -> pb.ValidateIqlQueryResponse:
         """Tells whether a query in the identity query language can be read."""
         try:
-            self._attributes.check_iql_query(self._json(request.query))
+            self._attributes.check_iql_query(self._json(request.query, "query"))
         except QueryInvalid as problem:
             position = int(problem.facts["position"])
             return pb.ValidateIqlQueryResponse(is_valid=False, error=problem.message, error_position=position)
@@ -226,7 +231,7 @@ class AttributesServicer(Servicer, attributes_service_pb2_grpc.AttributesService
     ) -> pb.CreateAndShareRelationshipAttributeResponse:
         """Asks a peer to keep a new attribute of their relationship."""
         view = await self._sharing.create_and_share(
-            self._json(request.attribute), request.peer, _texts(request.request), intent_of(request)
+            self._json(request.attribute, "attribute"), request.peer, _texts(request.request), intent_of(request)
         )
         return pb.CreateAndShareRelationshipAttributeResponse(request=request_message(self.converter(), view))
 
@@ -255,21 +260,40 @@ class AttributesServicer(Servicer, attributes_service_pb2_grpc.AttributesService
     def _attribute(self, view: View) -> attribute_pb2.LocalAttribute:
         return attribute(self.converter(), view)
 
-    def _json(self, message: Message) -> JsonObject:
-        return self._codec.to_json(message)
+    def _json(self, message: Message, field: str) -> JsonObject:
+        return self._codec.to_json(message, field=field)
+
+
+@contextmanager
+def _naming_fields(rename: Callable[[str], str]) -> Iterator[None]:
+    """Names the fields of errors as the contract does: rules know `value` and `tags` of any attribute."""
+    try:
+        yield
+    except DomainError as error:
+        error.rename_fields(rename)
+        raise
 
 
 def _texts(texts: pb.RequestTexts) -> RequestTexts:
     """Returns what a request says besides its item.
 
     Raises:
-        InvalidArgument: The expiry is outside of the years 1 to 9999.
+        InvalidArgument: The expiry is outside of the years 1 to 9999, or the metadata hold a number that JSON lacks.
     """
+    try:
+        metadata = struct_to_json(texts.metadata) if texts.HasField("metadata") else None
+        expires_at = time_of(texts, "expire_time")
+    except NotInJson as error:
+        violation = FieldViolation(field_path("request.metadata", error.path), str(error))
+        raise InvalidArgument("The metadata are no JSON.", violations=[violation]) from None
+    except InvalidArgument as error:
+        error.rename_fields(lambda field: f"request.{field}")
+        raise
     return RequestTexts(
         title=texts.title if texts.HasField("title") else None,
         description=texts.description if texts.HasField("description") else None,
-        metadata=struct_to_json(texts.metadata) if texts.HasField("metadata") else None,
-        expires_at=time_of(texts, "expire_time"),
+        metadata=metadata,
+        expires_at=expires_at,
         item_description=texts.item_description if texts.HasField("item_description") else None,
         must_be_accepted=texts.must_be_accepted if texts.HasField("must_be_accepted") else True,
     )

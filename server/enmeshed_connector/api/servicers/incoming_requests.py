@@ -14,6 +14,7 @@ from enmeshed_connector.api.conversion.request_filters import request_filter
 from enmeshed_connector.api.conversion.requests import request as request_message
 from enmeshed_connector.api.conversion.requests import validation_result
 from enmeshed_connector.api.servicers.common import Servicer, intent_of
+from enmeshed_connector.consumption.requests.results import DECISION_PATHS
 from enmeshed_connector.runtime.use_cases.incoming_requests import IncomingRequestUseCases
 from enmeshed_connector.runtime.views import View
 
@@ -49,7 +50,7 @@ class IncomingRequestsServicer(Servicer, incoming_requests_service_pb2_grpc.Inco
     ) -> pb.CanAcceptIncomingRequestResponse:
         """Tells whether an acceptance would be taken."""
         result = await self._requests.can_accept(request.id, decisions(self._codec, request.items))
-        return pb.CanAcceptIncomingRequestResponse(result=validation_result(result))
+        return pb.CanAcceptIncomingRequestResponse(result=validation_result(result, DECISION_PATHS))
 
     async def AcceptIncomingRequest(
         self, request: pb.AcceptIncomingRequestRequest, context: Context
@@ -64,7 +65,7 @@ class IncomingRequestsServicer(Servicer, incoming_requests_service_pb2_grpc.Inco
     ) -> pb.CanRejectIncomingRequestResponse:
         """Tells whether a rejection would be taken."""
         result = await self._requests.can_reject(request.id, decisions(self._codec, request.items))
-        return pb.CanRejectIncomingRequestResponse(result=validation_result(result))
+        return pb.CanRejectIncomingRequestResponse(result=validation_result(result, DECISION_PATHS))
 
     async def RejectIncomingRequest(
         self, request: pb.RejectIncomingRequestRequest, context: Context
@@ -73,6 +74,13 @@ class IncomingRequestsServicer(Servicer, incoming_requests_service_pb2_grpc.Inco
         items = decisions(self._codec, request.items)
         view = await self._requests.reject(request.id, items, intent_of(request))
         return pb.RejectIncomingRequestResponse(request=self._message(view))
+
+    async def RetryIncomingRequest(
+        self, request: pb.RetryIncomingRequestRequest, context: Context
+    ) -> pb.RetryIncomingRequestResponse:
+        """Has a response that was given up sent."""
+        view = await self._requests.retry(request.id, intent_of(request))
+        return pb.RetryIncomingRequestResponse(request=self._message(view))
 
     async def DeleteIncomingRequest(
         self, request: pb.DeleteIncomingRequestRequest, context: Context

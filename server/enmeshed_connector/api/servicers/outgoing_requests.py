@@ -22,6 +22,7 @@ from enmeshed_connector.api.errors import CredentialRevoked, Draining
 from enmeshed_connector.api.paging import PageTokens
 from enmeshed_connector.api.readiness import Readiness
 from enmeshed_connector.api.servicers.common import Hosts, Servicer, intent_of
+from enmeshed_connector.consumption.requests.results import request_paths
 from enmeshed_connector.content.codec import ContentCodec
 from enmeshed_connector.core.errors import DomainError
 from enmeshed_connector.runtime.use_cases.outgoing_requests import OutgoingRequestUseCases
@@ -45,7 +46,7 @@ class OutgoingRequestsServicer(Servicer, outgoing_requests_service_pb2_grpc.Outg
         """Tells whether a request would be taken."""
         content = content_object(self._codec, request.content)
         result = await self._requests.validate(content, request.peer or None)
-        return pb.ValidateOutgoingRequestResponse(result=validation_result(result))
+        return pb.ValidateOutgoingRequestResponse(result=validation_result(result, request_paths()))
 
     async def CreateOutgoingRequest(
         self, request: pb.CreateOutgoingRequestRequest, context: Context

@@ -118,10 +118,8 @@ class AttributeChecks:
             ContentValidator(self._clock.now(), received=received).validate_attribute(content)
         except ContentInvalid as error:
             # As the other checks name them: callers give values and tags, and know of no content.
-            violations = [
-                FieldViolation(each.field.removeprefix("content."), each.description) for each in error.violations
-            ]
-            raise type(error)(violations, official_code=error.official_code) from None
+            error.rename_fields(lambda field: field.removeprefix("content."))
+            raise
 
 
 def trimmed_content(content: JsonObject) -> JsonObject:

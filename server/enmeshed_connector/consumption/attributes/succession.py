@@ -41,6 +41,7 @@ from enmeshed_connector.consumption.attributes.errors import (
 )
 from enmeshed_connector.consumption.attributes.repository import require
 from enmeshed_connector.core.canonical_json import JsonObject
+from enmeshed_connector.core.errors import FieldViolation
 from enmeshed_connector.core.ids import ATTRIBUTE, IdMaker
 from enmeshed_connector.transport.objects import Document
 from enmeshed_connector.transport.work import Work
@@ -165,13 +166,20 @@ class Successions:
                 f"Attribute {predecessor['id']} has the newer version {newer}.", facts={**facts, "succeededBy": newer}
             )
         if same_json(before, after):
-            raise ContentUnchanged(f"{name} must differ from it.", facts=facts)
+            raise ContentUnchanged(
+                f"{name} must differ from it.", facts=facts, violations=[FieldViolation("value", "must differ")]
+            )
         if before["owner"] != after["owner"]:
             raise OwnerChanged(f"{name} must have the same owner.", facts=facts)
         if before["@type"] != after["@type"]:
             raise ContentTypeChanged(f"{name} must be of type {before['@type']}.", facts=facts)
         if value_type_of(before) != value_type_of(after):
-            raise ValueTypeChanged(f"{name} must have a value of type {value_type_of(before)}.", facts=facts)
+            needed = f"must be of type {value_type_of(before)}"
+            raise ValueTypeChanged(
+                f"{name} must have a value of type {value_type_of(before)}.",
+                facts=facts,
+                violations=[FieldViolation("value", needed)],
+            )
         check_characters(after)
 
     async def _succeed(

@@ -152,6 +152,11 @@ class NotificationController:
             raise RecordMissing("notification", notification_id)
         return unsent_document(delivery)
 
+    async def all_given_up(self, reader: Reader) -> list[Document]:
+        """Returns the own notifications whose sending was given up, as `get` shows them, with a revision."""
+        found = await self._deliveries.given_up(reader, DELIVERY_PREFIX)
+        return [{**unsent_document(delivery), "_rev": delivery["_rev"]} for delivery in found]
+
     async def given_up(self, delivery: Document, work: Work) -> None:
         """Tells that an own notification does not reach its peer, in the commit that gives its delivery up."""
         events.publish_status(work, unsent_document(delivery))

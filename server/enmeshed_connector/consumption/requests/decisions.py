@@ -44,7 +44,7 @@ def check_structure(content: JsonObject, decisions: Sequence[JsonObject], *, acc
     """
     elements = content["items"]
     if len(elements) != len(decisions):
-        return _failure("invalidNumberOfItems", "There must be one decision for each element of the request.")
+        return _failure("invalidNumberOfItems", "There must be one decision for each element of the request.", "items")
     return ValidationResult.of_items(
         [
             _check_group(element, decision, accepts) if is_group(element) else _check_item(element, decision, accepts)
@@ -58,7 +58,7 @@ def _check_group(group: JsonObject, decision: JsonObject, accepts: bool) -> Vali
         return _failure("requestItemGroupAnsweredAsRequestItem", "This element is a group of items.")
     items, decisions = group["items"], decisions_of(decision)
     if len(items) != len(decisions):
-        return _failure("invalidNumberOfItems", "There must be one decision for each item of the group.")
+        return _failure("invalidNumberOfItems", "There must be one decision for each item of the group.", "group.items")
     return ValidationResult.of_items(
         [_check_item(item, one, accepts) for item, one in zip(items, decisions, strict=True)]
     )
@@ -75,8 +75,8 @@ def _check_item(item: JsonObject, decision: JsonObject, accepts: bool) -> Valida
     return SUCCESS
 
 
-def _failure(code: str, message: str) -> ValidationResult:
-    return ValidationResult.failure(_DECIDE + code, message)
+def _failure(code: str, message: str, field: str = "") -> ValidationResult:
+    return ValidationResult.failure(_DECIDE + code, message, field)
 
 
 async def check_peer(request: Document, reader: Reader) -> ValidationResult:

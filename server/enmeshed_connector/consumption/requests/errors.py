@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from enmeshed_connector.consumption.requests.results import ValidationResult
-from enmeshed_connector.core.errors import Code, DomainError, FailedPrecondition, FieldViolation, InvalidArgument
+from enmeshed_connector.consumption.requests.results import Paths, ValidationResult
+from enmeshed_connector.core.errors import Code, DomainError, FailedPrecondition, InvalidArgument
 
 _CODE = "error.consumption.requests."
 
@@ -29,6 +29,13 @@ class WrongRequestStatus(FailedPrecondition):
     """The state of the request does not allow this."""
 
     reason, code = "WRONG_REQUEST_STATUS", Code.FAILED_PRECONDITION
+    default_official_code = "error.runtime.unknown"
+
+
+class ResponseNotGivenUp(FailedPrecondition):
+    """The response is being sent, or another device sends it."""
+
+    reason, code = "RESPONSE_NOT_GIVEN_UP", Code.FAILED_PRECONDITION
 
 
 class RequestExpired(FailedPrecondition):
@@ -138,26 +145,14 @@ _BY_CODE: Final[Mapping[str, type[DomainError]]] = {
 }
 
 
-def refusal(result: ValidationResult, otherwise: type[DomainError], field: str) -> DomainError:
+def refusal(result: ValidationResult, otherwise: type[DomainError], paths: Paths) -> DomainError:
     """Returns the error for a request or a decision that would not be taken.
 
     Args:
         result: A failure.
         otherwise: The class of failures that have none of their own.
-        field: What the paths of wrong items begin with.
+        paths: How the caller names the elements.
     """
     first = result.first_failure
-    violations = [FieldViolation(path, failure.message) for path, failure in _failures(result, field)]
+    violations = tuple(result.located(paths).all_violations())
     return _BY_CODE.get(first.code, otherwise)(first.message, official_code=first.code, violations=violations)
-
-
-def _failures(result: ValidationResult, field: str) -> list[tuple[str, ValidationResult]]:
-    """Returns the items that fail by themselves, with their paths."""
-    found = []
-    for place, item in enumerate(result.items):
-        path = f"{field}[{place}]"
-        if item.items:
-            found += _failures(item, f"{path}.items")
-        elif not item.is_success:
-            found.append((path, item))
-    return found

@@ -25,6 +25,7 @@ from enmeshed_connector.consumption.requests.errors import (
     NoAcceptedRequest,
     RequestExpired,
     RequestNotExpired,
+    ResponseNotGivenUp,
     WrongCreationContent,
     WrongRequestStatus,
     refusal,
@@ -35,13 +36,14 @@ from enmeshed_connector.consumption.requests.processors.registry import Processo
 from enmeshed_connector.consumption.requests.repository import decided_of_template, require
 from enmeshed_connector.consumption.requests.responses import (
     ACCEPTED,
+    check_readable,
     creation_content,
     response_content,
     response_group,
     response_wrapper,
     stored_response,
 )
-from enmeshed_connector.consumption.requests.results import ValidationResult
+from enmeshed_connector.consumption.requests.results import DECISION_PATHS, ValidationResult
 from enmeshed_connector.core.canonical_json import JsonObject, sort_members
 from enmeshed_connector.core.dates import format_date
 from enmeshed_connector.core.ids import REQUEST, parse_id
@@ -181,6 +183,23 @@ class IncomingRequests:
         """Rejects a request and has the peer told, except of a template's without relationship; as `accept`."""
         return await self._decide(request_id, items, work, accepts=False, by_automation=by_automation)
 
+    async def retry(self, request_id: str, work: Work) -> None:
+        """Has a response whose delivery was given up tried again at once.
+
+        Raises:
+            RecordMissing: There is no such request.
+            WrongRequestStatus: It is not Decided.
+            ResponseNotGivenUp: Its response is being sent.
+        """
+        request = await self.get(work, request_id)
+        facts = {"id": request_id, "status": request["status"]}
+        if request["status"] != RequestStatus.DECIDED:
+            raise WrongRequestStatus(
+                f"Request {request_id} is {request['status']}; this needs {RequestStatus.DECIDED}.", facts=facts
+            )
+        if not await self._deliveries.revive(delivery_id(request_id), work):
+            raise ResponseNotGivenUp(f"The response to request {request_id} was not given up.", facts=facts)
+
     async def answered(self, response: JsonObject, source: JsonObject, peer: str, work: Work) -> None:
         """Completes a request whose response was just sent; nothing happens when none waits for this one.
 
@@ -259,12 +278,13 @@ class IncomingRequests:
         request = await self._undecided(request_id, work)
         result = await self._checks.check(request, items, work, accepts=accepts)
         if not result.is_success:
-            raise refusal(result, DecisionInvalid, "items")
+            raise refusal(result, DecisionInvalid, DECISION_PATHS)
         answers = [
             await self._answer(element, decision, Asked(request_id, request["peer"]), work)
             for element, decision in zip(request["content"]["items"], items, strict=True)
         ]
         content = response_content(request_id, answers, accepts=accepts)
+        check_readable(content, self._context.clock.now())
         request = {
             **request,
             "content": request_with_owners(request["content"], answers, self._context.identity.address),

@@ -38,7 +38,7 @@ from enmeshed_connector.consumption.requests.processors.owners import request_wi
 from enmeshed_connector.consumption.requests.processors.registry import Processors
 from enmeshed_connector.consumption.requests.repository import require
 from enmeshed_connector.consumption.requests.responses import answers, problem_of, stored_response
-from enmeshed_connector.consumption.requests.results import SUCCESS, ValidationResult
+from enmeshed_connector.consumption.requests.results import SUCCESS, ValidationResult, request_paths
 from enmeshed_connector.content.releases import request_for_all_releases
 from enmeshed_connector.content.validation import ContentValidator
 from enmeshed_connector.core.canonical_json import Json, JsonObject, sort_members
@@ -103,7 +103,7 @@ class OutgoingRequests:
             if content.get(name) is not None:
                 result = await self.can_create(content[name], None, f"content.{name}")
                 if not result.is_success:
-                    raise refusal(result, RequestInvalid, f"content.{name}.items")
+                    raise refusal(result, RequestInvalid, request_paths(f"content.{name}"))
                 requests[name] = request_for_all_releases(content[name])
         request = requests["onNewRelationship"]
         moment = request.get("expiresAt")
@@ -125,7 +125,7 @@ class OutgoingRequests:
         """
         result = await self.can_create(content, peer)
         if not result.is_success:
-            raise refusal(result, RequestInvalid, "content.items")
+            raise refusal(result, RequestInvalid, request_paths())
         return stored_content(request_for_all_releases(content), self._context.ids.new(REQUEST))
 
     async def create(self, content: JsonObject, peer: str, work: Work) -> Document:
@@ -309,7 +309,9 @@ class OutgoingRequests:
             )
         if is_overdue(content, now):
             return ValidationResult.failure(
-                "requests.cannotCreateRequestWithExpirationDateInPast", "The request would be expired already."
+                "requests.cannotCreateRequestWithExpirationDateInPast",
+                "The request would be expired already.",
+                "expiresAt",
             )
         return SUCCESS
 

@@ -7,10 +7,14 @@ Source: consumption.md, sections 9.4 and 10.4; content.md, sections 7 and 8.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Final
 
 from enmeshed_connector.consumption.requests.documents import is_group
+from enmeshed_connector.consumption.requests.errors import DecisionInvalid
 from enmeshed_connector.consumption.requests.processors.registry import Processors
+from enmeshed_connector.content.errors import ContentInvalid
+from enmeshed_connector.content.validation import ContentValidator
 from enmeshed_connector.core.canonical_json import JsonObject, sort_members
 
 ACCEPTED: Final = "Accepted"
@@ -26,6 +30,21 @@ def response_content(request_id: str, items: list[JsonObject], *, accepts: bool)
 def response_group(items: list[JsonObject]) -> JsonObject:
     """Returns the answers to the items of a group."""
     return {"@type": RESPONSE_GROUP, "items": items}
+
+
+def check_readable(response: JsonObject, now: datetime) -> None:
+    """Returns when a response that was made here is one that peers can read; one that they cannot would be lost.
+
+    Attributes in it may have come from a peer themselves, in a form that is read and not made.
+
+    Raises:
+        DecisionInvalid: It breaks a rule of its types. The violations name its fields, from `response` on.
+    """
+    try:
+        ContentValidator(now, received=True).validate_response(response)
+    except ContentInvalid as error:
+        code = "error.consumption.requests.servalErrorDuringRequestItemProcessing"
+        raise DecisionInvalid(error.message, official_code=code, violations=error.violations) from None
 
 
 def response_wrapper(response: JsonObject, *, source_type: str, source_reference: str) -> JsonObject:

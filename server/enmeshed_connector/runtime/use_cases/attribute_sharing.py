@@ -19,10 +19,9 @@ from enmeshed_connector.consumption.attributes.errors import (
 from enmeshed_connector.consumption.attributes.repository import Reader, forwarding_details
 from enmeshed_connector.consumption.attributes.succession import relationship_successor
 from enmeshed_connector.consumption.notifications.items import SUCCEEDED
-from enmeshed_connector.content.errors import ContentInvalid
 from enmeshed_connector.core.canonical_json import JsonObject
 from enmeshed_connector.core.dates import format_date
-from enmeshed_connector.core.errors import Code, FailedPrecondition, FieldViolation
+from enmeshed_connector.core.errors import Code, DomainError, FailedPrecondition, FieldViolation
 from enmeshed_connector.runtime.use_cases.attributes import AttributeUseCases
 from enmeshed_connector.runtime.use_cases.changes import change_once
 from enmeshed_connector.runtime.use_cases.common import Intent
@@ -34,6 +33,9 @@ from enmeshed_connector.transport.objects import Document, without_unset
 from enmeshed_connector.transport.work import Work
 
 _NO_PREVIOUS_VERSION: Final = "error.runtime.attributes.peerHasNoPreviousVersionOfAttribute"
+_ITEM: Final = "content.items[0]"
+_TEXTS: Final = {f"{_ITEM}.description": "request.item_description", "content.expiresAt": "request.expire_time"}
+"""Fields of the request that callers know by other names."""
 _DELETED_BY_PEER: Final = where("deletionInfo.deletionStatus").eq(DeletionStatus.DELETED_BY_RECIPIENT.value)
 
 
@@ -161,7 +163,7 @@ class AttributeSharingUseCases:
                 "attribute": attribute["content"],
                 "attributeId": attribute_id,
             }
-        return await self._ask(item, peer, texts, intent)
+        return await self._ask(item, peer, texts, intent, "attribute_id")
 
     async def create_and_share(self, content: JsonObject, peer: str, texts: RequestTexts, intent: Intent) -> View:
         """Asks a peer to keep a new attribute of the relationship that belongs to this identity; returns the request.
@@ -178,9 +180,10 @@ class AttributeSharingUseCases:
                 violations=[FieldViolation("attribute.owner", "must be this identity, or empty")],
             )
         item = {"@type": "CreateAttributeRequestItem", "attribute": {**content, "owner": own}}
-        return await self._ask(item, peer, texts, intent)
+        return await self._ask(item, peer, texts, intent, "attribute")
 
-    async def _ask(self, item: JsonObject, peer: str, texts: RequestTexts, intent: Intent) -> View:
+    async def _ask(self, item: JsonObject, peer: str, texts: RequestTexts, intent: Intent, given: str) -> View:
+        """Sends a request of one item, and returns it; `given` is the field by which the caller gave the attribute."""
         described = without_unset(**item, description=texts.item_description, mustBeAccepted=texts.must_be_accepted)
         content = without_unset(
             **{"@type": "Request"},
@@ -192,9 +195,9 @@ class AttributeSharingUseCases:
         )
         try:
             request, _ = await self._requests.send(peer, content, intent)
-        except ContentInvalid as error:
-            violations = [FieldViolation(_given_field(each.field), each.description) for each in error.violations]
-            raise type(error)(violations, official_code=error.official_code) from None
+        except DomainError as error:
+            error.rename_fields(lambda field: _given_field(field, given))
+            raise
         return request
 
     async def _held_version(self, reader: Reader, attribute_id: str, peer: str) -> tuple[Document, Document]:
@@ -254,10 +257,16 @@ def _check_own_identity(attribute: Document) -> None:
         )
 
 
-def _given_field(field: str) -> str:
-    """Returns the field that the caller gave for one of the request that is made of it."""
-    if field.startswith("content.items[0].attribute"):
-        return field.removeprefix("content.items[0].")
-    if field == "content.items[0].description":
-        return "request.item_description"
+def _given_field(field: str, given: str) -> str:
+    """Returns the field that the caller gave for one of the request that is made of it.
+
+    Args:
+        field: The path in the request.
+        given: The field by which the caller gave the attribute: itself, or its id.
+    """
+    if field in _TEXTS:
+        return _TEXTS[field]
+    if field.startswith(_ITEM):
+        inner = field.removeprefix(_ITEM).removeprefix(".")
+        return inner if inner.partition(".")[0] == given else given
     return field.replace("content.", "request.", 1)

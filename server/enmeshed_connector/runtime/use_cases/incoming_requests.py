@@ -11,7 +11,7 @@ from enmeshed_connector.consumption.requests.documents import REQUEST_SCHEMA, RE
 from enmeshed_connector.consumption.requests.errors import DecisionInvalid, WrongRequestStatus, refusal
 from enmeshed_connector.consumption.requests.incoming import delivery_id
 from enmeshed_connector.consumption.requests.repository import of_direction
-from enmeshed_connector.consumption.requests.results import ValidationResult
+from enmeshed_connector.consumption.requests.results import DECISION_PATHS, ValidationResult
 from enmeshed_connector.core.canonical_json import JsonObject
 from enmeshed_connector.runtime.use_cases.changes import change_once
 from enmeshed_connector.runtime.use_cases.common import Entry, Intent, list_page
@@ -26,7 +26,7 @@ class IncomingRequestUseCases:
     """What callers can do with the requests of peers.
 
     Views are the stored requests; those with a response have `responseDelivery` besides, where there is somebody to
-    tell: `done`, and while it is not `attempts`, `nextAttemptAt` and `lastErrorReason`.
+    tell: `done`, and while it is not `attempts`, `nextAttemptAt` (absent when it was given up) and `lastErrorReason`.
     """
 
     def __init__(self, context: AccountContext, consumption: ConsumptionAccount) -> None:
@@ -97,6 +97,17 @@ class IncomingRequestUseCases:
         await change_once(self._context, intent, change)
         return await self.get(request_id)
 
+    async def retry(self, request_id: str, intent: Intent) -> View:
+        """Has a response that was given up sent; returns its request. Errors: of `IncomingRequests.retry`."""
+
+        async def change(work: Work) -> JsonObject:
+            await self._incoming.retry(request_id, work)
+            return {"id": request_id}
+
+        await change_once(self._context, intent, change)
+        self._deliveries.wake()
+        return await self.get(request_id)
+
     async def delete(self, request_id: str, intent: Intent) -> None:
         """Deletes an expired request. Errors: `RecordMissing`, `RequestNotExpired`."""
         await self._expiry.expire_due()
@@ -115,7 +126,7 @@ class IncomingRequestUseCases:
         try:
             result = await (self.can_accept if accepts else self.can_reject)(request_id, items)
             if not result.is_success:
-                raise refusal(result, DecisionInvalid, "items")
+                raise refusal(result, DecisionInvalid, DECISION_PATHS)
             decisions = await self._incoming.prepare(request_id, items) if accepts else items
             decide = self._incoming.accept if accepts else self._incoming.reject
 

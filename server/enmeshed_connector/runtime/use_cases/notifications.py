@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from enmeshed_connector.consumption.account import ConsumptionAccount
 from enmeshed_connector.consumption.notifications.documents import NOTIFICATION_SCHEMA, NOTIFICATIONS
 from enmeshed_connector.core.canonical_json import JsonObject
 from enmeshed_connector.runtime.use_cases.changes import change_once
-from enmeshed_connector.runtime.use_cases.common import Entry, Intent, list_page
+from enmeshed_connector.runtime.use_cases.common import Entry, Intent, state_of
 from enmeshed_connector.runtime.views import View
-from enmeshed_connector.storage import FilterLike, Keyset, SortLike
+from enmeshed_connector.storage import FilterLike, Keyset, SortLike, all_of, keyset_maker, page_of
 from enmeshed_connector.transport.context import AccountContext
 from enmeshed_connector.transport.objects import public_part
 from enmeshed_connector.transport.work import Work
@@ -31,17 +32,16 @@ class NotificationUseCases:
     async def list(
         self, where: FilterLike, sort: Sequence[SortLike], *, limit: int, after: Keyset | None
     ) -> list[Entry]:
-        """Returns the next notifications of a list, without those that are not sent yet."""
-        return await list_page(
-            self._context.store,
-            NOTIFICATIONS,
-            public_part,
-            where=where,
-            sort=sort,
-            limit=limit,
-            after=after,
-            specs=(NOTIFICATION_SCHEMA,),
-        )
+        """Returns the next notifications of a list: of own ones those that are sent, and those that were given up."""
+        store = self._context.store
+        # Looked for first, so that one that is sent between the two readings is not missed.
+        given_up = await self._notifications.all_given_up(store)
+        stored = await store.find(NOTIFICATIONS, where, sort=sort, limit=limit, after=after)
+        if given_up:
+            by_id = {one["id"]: one for one in [*given_up, *stored]}
+            stored = page_of(NOTIFICATION_SCHEMA, by_id.values(), all_of(where), sort=sort, limit=limit, after=after)
+        place_of = keyset_maker(NOTIFICATION_SCHEMA, sort)
+        return [Entry(partial(public_part, one), partial(place_of, one), state_of(one)) for one in stored]
 
     async def retry(self, notification_id: str, intent: Intent) -> View:
         """Tries a notification that failed once more. Errors: of `NotificationController.retry`."""

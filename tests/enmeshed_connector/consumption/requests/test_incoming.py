@@ -272,7 +272,7 @@ async def test_a_decision_is_refused_with_the_places_that_are_wrong(alice: Askin
     incoming = bob.consumption.incoming_requests
     with pytest.raises(DecisionInvalid) as caught:
         await bob.holder.run(lambda work: incoming.accept(sent["id"], [YES, {"items": [NO, NO]}], work))
-    assert [violation.field for violation in caught.value.violations] == ["items[1].items[0]"]
+    assert [violation.field for violation in caught.value.violations] == ["items[1].group.items[0]"]
     code = "error.consumption.requests.decide.validation.mustBeAcceptedItemNotAccepted"
     assert caught.value.official_code == code
 

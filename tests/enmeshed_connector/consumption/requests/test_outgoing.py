@@ -69,8 +69,8 @@ async def test_what_is_wrong_with_items_is_told_at_their_places(alice: Asking, b
     with pytest.raises(RequestInvalid) as caught:
         await alice.consumption.outgoing_requests.new_content(content, bob.address)
     assert [violation.field for violation in caught.value.violations] == [
-        "content.items[1].items[1]",
-        "content.items[2]",
+        "content.items[1].items[1].attributeId",
+        "content.items[2].attributeId",
     ]
 
 

@@ -371,6 +371,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """FAILED_PRECONDITION. The notification is not one that failed."""
     ERROR_REASON_QUERY_INVALID: _ErrorReason.ValueType  # 179
     """INVALID_ARGUMENT. The query of the identity query language cannot be read; the metadata `position` says where."""
+    ERROR_REASON_RESPONSE_NOT_GIVEN_UP: _ErrorReason.ValueType  # 180
+    """FAILED_PRECONDITION. The response to the request was not given up: it is being sent, or another device sends it."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call failed. The name without `ERROR_REASON_` is `ErrorInfo.reason` of the status; `ErrorInfo.domain` is `connector.enmeshed`, and
@@ -729,4 +731,6 @@ ERROR_REASON_NOTIFICATION_NOT_FAILED: ErrorReason.ValueType  # 178
 """FAILED_PRECONDITION. The notification is not one that failed."""
 ERROR_REASON_QUERY_INVALID: ErrorReason.ValueType  # 179
 """INVALID_ARGUMENT. The query of the identity query language cannot be read; the metadata `position` says where."""
+ERROR_REASON_RESPONSE_NOT_GIVEN_UP: ErrorReason.ValueType  # 180
+"""FAILED_PRECONDITION. The response to the request was not given up: it is being sent, or another device sends it."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -108,7 +108,7 @@ class Event(_message.Message):
 
     | type | data | permission |
     |---|---|---|
-    | `runtime.initializing`, `.initialized`, `.modulesLoaded`, `.modulesInitialized`, `.modulesStarted` | runtime_phase | `account:read` |
+    | `runtime.initializing`, `.initialized`, `.modulesLoaded`, `.modulesInitialized`, `.modulesStarted` | runtime_phase | `account:read`; published by modules only: a start is nothing that lasts |
     | `transport.messageReceived`, `.messageSent`, `.messageDelivered`, `.messageWasReadAtChanged` | message | `messages:read` |
     | `transport.peerRelationshipTemplateLoaded`, `.relationshipTemplateAllocationsExhausted` | relationship_template | `relationshipTemplates:read` |
     | `transport.relationshipChanged`, `.relationshipReactivationRequested`, `.relationshipReactivationCompleted` | relationship | `relationships:read` |
@@ -241,7 +241,7 @@ class Event(_message.Message):
 
     @_builtins.property
     def runtime_phase(self) -> Global___RuntimePhase:
-        """A phase of the start of this account."""
+        """A phase of the start of this account; this server itself publishes none."""
 
     @_builtins.property
     def cursor_truncated(self) -> Global___CursorTruncated:
@@ -593,7 +593,9 @@ Global___FailedEvent: _TypeAlias = FailedEvent  # noqa: Y015
 
 @_typing.final
 class Outcome(_message.Message):
-    """A call whose outcome is unknown (see OUTCOME_UNKNOWN) or has become known."""
+    """A call whose outcome is unknown (see OUTCOME_UNKNOWN) or has become known. Each is told once. Of a call whose process died only
+    `connector.outcomeResolved` is told.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -352,6 +352,56 @@ class RejectIncomingRequestResponse(_message.Message):
 Global___RejectIncomingRequestResponse: _TypeAlias = RejectIncomingRequestResponse  # noqa: Y015
 
 @_typing.final
+class RetryIncomingRequestRequest(_message.Message):
+    """The decided request whose response is to be sent."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """Its id, `REQ…`. Required."""
+    idempotency_key: _builtins.str
+    """As in `SyncRequest.idempotency_key`."""
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        idempotency_key: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "idempotency_key", b"idempotency_key"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RetryIncomingRequestRequest: _TypeAlias = RetryIncomingRequestRequest  # noqa: Y015
+
+@_typing.final
+class RetryIncomingRequestResponse(_message.Message):
+    """The decided request."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def request(self) -> _request_pb2.LocalRequest:
+        """The request, Decided or already Completed."""
+
+    def __init__(
+        self,
+        *,
+        request: _request_pb2.LocalRequest | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["request", b"request"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["request", b"request"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RetryIncomingRequestResponse: _TypeAlias = RetryIncomingRequestResponse  # noqa: Y015
+
+@_typing.final
 class DeleteIncomingRequestRequest(_message.Message):
     """The request to delete."""
 

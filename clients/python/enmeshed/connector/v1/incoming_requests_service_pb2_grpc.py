@@ -65,6 +65,11 @@ class IncomingRequestsStub(object):
                 request_serializer=enmeshed_dot_connector_dot_v1_dot_incoming__requests__service__pb2.RejectIncomingRequestRequest.SerializeToString,
                 response_deserializer=enmeshed_dot_connector_dot_v1_dot_incoming__requests__service__pb2.RejectIncomingRequestResponse.FromString,
                 _registered_method=True)
+        self.RetryIncomingRequest = channel.unary_unary(
+                '/enmeshed.connector.v1.IncomingRequests/RetryIncomingRequest',
+                request_serializer=enmeshed_dot_connector_dot_v1_dot_incoming__requests__service__pb2.RetryIncomingRequestRequest.SerializeToString,
+                response_deserializer=enmeshed_dot_connector_dot_v1_dot_incoming__requests__service__pb2.RetryIncomingRequestResponse.FromString,
+                _registered_method=True)
         self.DeleteIncomingRequest = channel.unary_unary(
                 '/enmeshed.connector.v1.IncomingRequests/DeleteIncomingRequest',
                 request_serializer=enmeshed_dot_connector_dot_v1_dot_incoming__requests__service__pb2.DeleteIncomingRequestRequest.SerializeToString,
@@ -127,6 +132,15 @@ class IncomingRequestsServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RetryIncomingRequest(self, request, context):
+        """Has the response of a decided request, whose delivery was given up, tried again at once; see `ResponseDelivery`. What was decided stays.
+        Needs permission `incomingRequests:write`. Side effects: the peer gets the response. Safe to repeat with the same idempotency key. Errors:
+        NOT_FOUND, WRONG_REQUEST_STATUS, RESPONSE_NOT_GIVEN_UP.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def DeleteIncomingRequest(self, request, context):
         """Deletes an expired request here. Needs permission `incomingRequests:write`. Safe to repeat with the same idempotency key. Errors:
         NOT_FOUND, REQUEST_NOT_EXPIRED.
@@ -167,6 +181,11 @@ def add_IncomingRequestsServicer_to_server(servicer, server):
                     servicer.RejectIncomingRequest,
                     request_deserializer=enmeshed_dot_connector_dot_v1_dot_incoming__requests__service__pb2.RejectIncomingRequestRequest.FromString,
                     response_serializer=enmeshed_dot_connector_dot_v1_dot_incoming__requests__service__pb2.RejectIncomingRequestResponse.SerializeToString,
+            ),
+            'RetryIncomingRequest': grpc.unary_unary_rpc_method_handler(
+                    servicer.RetryIncomingRequest,
+                    request_deserializer=enmeshed_dot_connector_dot_v1_dot_incoming__requests__service__pb2.RetryIncomingRequestRequest.FromString,
+                    response_serializer=enmeshed_dot_connector_dot_v1_dot_incoming__requests__service__pb2.RetryIncomingRequestResponse.SerializeToString,
             ),
             'DeleteIncomingRequest': grpc.unary_unary_rpc_method_handler(
                     servicer.DeleteIncomingRequest,
@@ -337,6 +356,33 @@ class IncomingRequests(object):
             '/enmeshed.connector.v1.IncomingRequests/RejectIncomingRequest',
             enmeshed_dot_connector_dot_v1_dot_incoming__requests__service__pb2.RejectIncomingRequestRequest.SerializeToString,
             enmeshed_dot_connector_dot_v1_dot_incoming__requests__service__pb2.RejectIncomingRequestResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RetryIncomingRequest(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/enmeshed.connector.v1.IncomingRequests/RetryIncomingRequest',
+            enmeshed_dot_connector_dot_v1_dot_incoming__requests__service__pb2.RetryIncomingRequestRequest.SerializeToString,
+            enmeshed_dot_connector_dot_v1_dot_incoming__requests__service__pb2.RetryIncomingRequestResponse.FromString,
             options,
             channel_credentials,
             insecure,

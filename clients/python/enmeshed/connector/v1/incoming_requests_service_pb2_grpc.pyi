@@ -58,6 +58,11 @@ class IncomingRequestsStub:
     idempotency key. Errors: NOT_FOUND, WRONG_REQUEST_STATUS, REQUEST_EXPIRED, DECISION_INVALID, WRONG_RELATIONSHIP_STATUS, PEER_IN_DELETION,
     PEER_DELETED.
     """
+    RetryIncomingRequest: _grpc.UnaryUnaryMultiCallable[_incoming_requests_service_pb2.RetryIncomingRequestRequest, _incoming_requests_service_pb2.RetryIncomingRequestResponse]
+    """Has the response of a decided request, whose delivery was given up, tried again at once; see `ResponseDelivery`. What was decided stays.
+    Needs permission `incomingRequests:write`. Side effects: the peer gets the response. Safe to repeat with the same idempotency key. Errors:
+    NOT_FOUND, WRONG_REQUEST_STATUS, RESPONSE_NOT_GIVEN_UP.
+    """
     DeleteIncomingRequest: _grpc.UnaryUnaryMultiCallable[_incoming_requests_service_pb2.DeleteIncomingRequestRequest, _incoming_requests_service_pb2.DeleteIncomingRequestResponse]
     """Deletes an expired request here. Needs permission `incomingRequests:write`. Safe to repeat with the same idempotency key. Errors:
     NOT_FOUND, REQUEST_NOT_EXPIRED.
@@ -92,6 +97,11 @@ class IncomingRequestsAsyncStub(IncomingRequestsStub):
     permission `incomingRequests:write`. Side effects: event `consumption.incomingRequestStatusChanged`. Safe to repeat with the same
     idempotency key. Errors: NOT_FOUND, WRONG_REQUEST_STATUS, REQUEST_EXPIRED, DECISION_INVALID, WRONG_RELATIONSHIP_STATUS, PEER_IN_DELETION,
     PEER_DELETED.
+    """
+    RetryIncomingRequest: _aio.UnaryUnaryMultiCallable[_incoming_requests_service_pb2.RetryIncomingRequestRequest, _incoming_requests_service_pb2.RetryIncomingRequestResponse]  # type: ignore[assignment]
+    """Has the response of a decided request, whose delivery was given up, tried again at once; see `ResponseDelivery`. What was decided stays.
+    Needs permission `incomingRequests:write`. Side effects: the peer gets the response. Safe to repeat with the same idempotency key. Errors:
+    NOT_FOUND, WRONG_REQUEST_STATUS, RESPONSE_NOT_GIVEN_UP.
     """
     DeleteIncomingRequest: _aio.UnaryUnaryMultiCallable[_incoming_requests_service_pb2.DeleteIncomingRequestRequest, _incoming_requests_service_pb2.DeleteIncomingRequestResponse]  # type: ignore[assignment]
     """Deletes an expired request here. Needs permission `incomingRequests:write`. Safe to repeat with the same idempotency key. Errors:
@@ -160,6 +170,17 @@ class IncomingRequestsServicer(metaclass=_abc_1.ABCMeta):
         permission `incomingRequests:write`. Side effects: event `consumption.incomingRequestStatusChanged`. Safe to repeat with the same
         idempotency key. Errors: NOT_FOUND, WRONG_REQUEST_STATUS, REQUEST_EXPIRED, DECISION_INVALID, WRONG_RELATIONSHIP_STATUS, PEER_IN_DELETION,
         PEER_DELETED.
+        """
+
+    @_abc_1.abstractmethod
+    def RetryIncomingRequest(
+        self,
+        request: _incoming_requests_service_pb2.RetryIncomingRequestRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_incoming_requests_service_pb2.RetryIncomingRequestResponse, _abc.Awaitable[_incoming_requests_service_pb2.RetryIncomingRequestResponse]]:
+        """Has the response of a decided request, whose delivery was given up, tried again at once; see `ResponseDelivery`. What was decided stays.
+        Needs permission `incomingRequests:write`. Side effects: the peer gets the response. Safe to repeat with the same idempotency key. Errors:
+        NOT_FOUND, WRONG_REQUEST_STATUS, RESPONSE_NOT_GIVEN_UP.
         """
 
     @_abc_1.abstractmethod

@@ -64,7 +64,8 @@ class NotificationsServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ListNotifications(self, request, context):
-        """Returns one page of notifications, newest first; own ones once they are sent. Needs permission `notifications:read`. Safe to repeat. Errors: PAGE_TOKEN_INVALID.
+        """Returns one page of notifications, newest first; own ones once they are sent, and those whose sending was given up, which are in Error.
+        Needs permission `notifications:read`. Safe to repeat. Errors: PAGE_TOKEN_INVALID.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -36,7 +36,9 @@ class NotificationsStub:
     GetNotification: _grpc.UnaryUnaryMultiCallable[_notifications_service_pb2.GetNotificationRequest, _notifications_service_pb2.GetNotificationResponse]
     """Returns one notification. Needs permission `notifications:read`. Safe to repeat. Errors: NOT_FOUND."""
     ListNotifications: _grpc.UnaryUnaryMultiCallable[_notifications_service_pb2.ListNotificationsRequest, _notifications_service_pb2.ListNotificationsResponse]
-    """Returns one page of notifications, newest first; own ones once they are sent. Needs permission `notifications:read`. Safe to repeat. Errors: PAGE_TOKEN_INVALID."""
+    """Returns one page of notifications, newest first; own ones once they are sent, and those whose sending was given up, which are in Error.
+    Needs permission `notifications:read`. Safe to repeat. Errors: PAGE_TOKEN_INVALID.
+    """
     RetryNotification: _grpc.UnaryUnaryMultiCallable[_notifications_service_pb2.RetryNotificationRequest, _notifications_service_pb2.RetryNotificationResponse]
     """Processes a received notification that failed once more, or has an own one sent again. Needs permission `notifications:write`. Side
     effects: those of its items. Safe to repeat. Errors: NOT_FOUND, NOTIFICATION_NOT_FAILED, and the reason of the failure when it fails again.
@@ -50,7 +52,9 @@ class NotificationsAsyncStub(NotificationsStub):
     GetNotification: _aio.UnaryUnaryMultiCallable[_notifications_service_pb2.GetNotificationRequest, _notifications_service_pb2.GetNotificationResponse]  # type: ignore[assignment]
     """Returns one notification. Needs permission `notifications:read`. Safe to repeat. Errors: NOT_FOUND."""
     ListNotifications: _aio.UnaryUnaryMultiCallable[_notifications_service_pb2.ListNotificationsRequest, _notifications_service_pb2.ListNotificationsResponse]  # type: ignore[assignment]
-    """Returns one page of notifications, newest first; own ones once they are sent. Needs permission `notifications:read`. Safe to repeat. Errors: PAGE_TOKEN_INVALID."""
+    """Returns one page of notifications, newest first; own ones once they are sent, and those whose sending was given up, which are in Error.
+    Needs permission `notifications:read`. Safe to repeat. Errors: PAGE_TOKEN_INVALID.
+    """
     RetryNotification: _aio.UnaryUnaryMultiCallable[_notifications_service_pb2.RetryNotificationRequest, _notifications_service_pb2.RetryNotificationResponse]  # type: ignore[assignment]
     """Processes a received notification that failed once more, or has an own one sent again. Needs permission `notifications:write`. Side
     effects: those of its items. Safe to repeat. Errors: NOT_FOUND, NOTIFICATION_NOT_FAILED, and the reason of the failure when it fails again.
@@ -73,7 +77,9 @@ class NotificationsServicer(metaclass=_abc_1.ABCMeta):
         request: _notifications_service_pb2.ListNotificationsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_notifications_service_pb2.ListNotificationsResponse, _abc.Awaitable[_notifications_service_pb2.ListNotificationsResponse]]:
-        """Returns one page of notifications, newest first; own ones once they are sent. Needs permission `notifications:read`. Safe to repeat. Errors: PAGE_TOKEN_INVALID."""
+        """Returns one page of notifications, newest first; own ones once they are sent, and those whose sending was given up, which are in Error.
+        Needs permission `notifications:read`. Safe to repeat. Errors: PAGE_TOKEN_INVALID.
+        """
 
     @_abc_1.abstractmethod
     def RetryNotification(

@@ -274,7 +274,10 @@ Global___LocalResponse: _TypeAlias = LocalResponse  # noqa: Y015
 
 @_typing.final
 class ResponseDelivery(_message.Message):
-    """How the second half of a decision goes: sending the response or creating the relationship. It is repeated until it is done."""
+    """How the second half of a decision goes: sending the response or creating the relationship. It is repeated until it is done, or given up:
+    when it was refused once more after a day of refusals. It was given up when it is neither `done` nor has a `next_attempt_time`; the event
+    `connector.responseDeliveryFailed` tells of it, and `RetryIncomingRequest` has it tried again.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -318,12 +321,17 @@ class RequestValidationResult(_message.Message):
     CODE_FIELD_NUMBER: _builtins.int
     MESSAGE_FIELD_NUMBER: _builtins.int
     ITEMS_FIELD_NUMBER: _builtins.int
+    FIELD_FIELD_NUMBER: _builtins.int
     is_success: _builtins.bool
     """True: it would be taken."""
     code: _builtins.str
     """The official code of the failure (`error.consumption.requests.…`); empty on success."""
     message: _builtins.str
     """What is wrong, for people; empty on success."""
+    field: _builtins.str
+    """The first wrong field as errors name it, such as `content.items[0].query.tags[1]` or `items[2].accept.form_field.response`; the path of the
+    item when it is wrong as a whole; empty on success, and when the failure is of no field.
+    """
     @_builtins.property
     def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___RequestValidationResult]:
         """The results of the items, in their order; those of a group hold those of its items."""
@@ -335,10 +343,11 @@ class RequestValidationResult(_message.Message):
         code: _builtins.str = ...,
         message: _builtins.str = ...,
         items: _abc.Iterable[Global___RequestValidationResult] | None = ...,
+        field: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "is_success", b"is_success", "items", b"items", "message", b"message"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "field", b"field", "is_success", b"is_success", "items", b"items", "message", b"message"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -465,7 +474,9 @@ class RejectRequestItem(_message.Message):
     CODE_FIELD_NUMBER: _builtins.int
     MESSAGE_FIELD_NUMBER: _builtins.int
     code: _builtins.str
-    """A code that the peer may act on, at most 100 characters; empty: none."""
+    """A code that the peer may act on, at most 200 characters; empty: none. What is outside of the Basic Multilingual Plane (most emoji)
+    counts twice here and in `message`, as in UTF-16.
+    """
     message: _builtins.str
     """A text for people, at most 1000 characters; empty: none."""
     def __init__(

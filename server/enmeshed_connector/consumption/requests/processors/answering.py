@@ -37,8 +37,9 @@ from enmeshed_connector.consumption.requests.processors.queries import (
     query_violation,
 )
 from enmeshed_connector.consumption.requests.processors.received import Received
-from enmeshed_connector.consumption.requests.results import SUCCESS, ValidationResult
+from enmeshed_connector.consumption.requests.results import SUCCESS, Problem, ValidationResult
 from enmeshed_connector.core.canonical_json import JsonObject
+from enmeshed_connector.core.errors import FieldViolation
 from enmeshed_connector.transport.context import AccountContext
 from enmeshed_connector.transport.objects import Document
 from enmeshed_connector.transport.work import Work
@@ -69,14 +70,17 @@ class AnsweringProcessor(ItemProcessor):
         query = item["query"]
         problem = query_violation(query, self._own_address, asked.peer)
         if problem is None and query["@type"] == RELATIONSHIP_QUERY and query["owner"] not in self._query_owners():
-            problem = "The query asks for an attribute of an owner that it cannot have."
+            problem = Problem.at("owner", "The query asks for an attribute of an owner that it cannot have.")
         if problem is None:
             problem = await query_tags_violation(self._attributes, reader, query)
-        if problem is None:
-            problem = await self._creation_violation(item, reader)
-        if problem is None and asked.peer is not None:
+        if problem is not None:
+            return invalid_item(problem, "query")
+        problem = await self._creation_violation(item, reader)
+        if problem is not None:
+            return invalid_item(problem)
+        if asked.peer is not None:
             problem = await stored_key_violation(reader, key_of_query(query, asked.peer), asked.peer)
-        return SUCCESS if problem is None else invalid_item(problem)
+        return SUCCESS if problem is None else invalid_item(problem, "query")
 
     async def can_accept(
         self, item: JsonObject, decision: JsonObject, asked: Asked, reader: Reader
@@ -142,8 +146,8 @@ class AnsweringProcessor(ItemProcessor):
         """Returns which attributes of the peer an answer may refer to."""
         raise NotImplementedError
 
-    async def _creation_violation(self, item: JsonObject, reader: Reader) -> str | None:
-        """Returns what else is wrong with an item that is to be asked."""
+    async def _creation_violation(self, item: JsonObject, reader: Reader) -> Problem | None:
+        """Returns what else is wrong with an item that is to be asked; paths begin at the item."""
         return None
 
     def _new_violation(self, item: JsonObject) -> ValidationResult:
@@ -160,50 +164,66 @@ class AnsweringProcessor(ItemProcessor):
         refusal = self._new_violation(item)
         if not refusal.is_success:
             return refusal
-        result = await self._can_answer_with(choice.content, item, asked, reader)
+        result = await self._can_answer_with(choice, choice.content, item, asked, reader)
         if not result.is_success:
             return result
         problem = await self._answers.new_violation(reader, choice.content)
-        return SUCCESS if problem is None else invalid_decision(problem)
+        return SUCCESS if problem is None else invalid_decision(problem, self.names.new_field)
 
     async def _can_answer_existing(
         self, choice: Existing, item: JsonObject, asked: Asked, reader: Reader
     ) -> ValidationResult:
+        field = self.names.existing_field
         if item["query"]["@type"] == RELATIONSHIP_QUERY:
-            return invalid_decision("A RelationshipAttributeQuery can be answered with a new attribute only.")
+            return invalid_decision("A RelationshipAttributeQuery can be answered with a new attribute only.", field)
         attribute = await reader.get(ATTRIBUTES, choice.attribute_id)
         if attribute is None:
-            return unknown_attribute(choice.attribute_id)
+            return unknown_attribute(choice.attribute_id, field)
         if kind_of(attribute) not in self.existing_kinds:
-            return invalid_decision(f"Attribute {attribute['id']} cannot be given to others by this identity.")
+            return invalid_decision(f"Attribute {attribute['id']} cannot be given to others by this identity.", field)
         content = attribute["content"]
         if kind_of(attribute) is Kind.OWN_IDENTITY and item["query"]["@type"] in (IDENTITY_QUERY, IQL_QUERY):
             if await has_forwarded_successor(reader, attribute, asked.peer or ""):
-                return query_mismatch(f"{asked.peer} has a newer version of attribute {attribute['id']}.")
+                return query_mismatch(f"{asked.peer} has a newer version of attribute {attribute['id']}.", field)
             problem = self._answers.existing_violation(attribute, choice.tags)
             if problem is not None:
-                return invalid_decision(problem)
+                return invalid_decision(problem, self.names.tags_field)
             content = content_with_tags(attribute, choice.tags)
         refusal = await self._existing_violation(attribute, choice, item, reader)
-        return await self._can_answer_with(content, item, asked, reader) if refusal.is_success else refusal
+        return await self._can_answer_with(choice, content, item, asked, reader) if refusal.is_success else refusal
 
     async def _can_answer_with(
-        self, content: JsonObject, item: JsonObject, asked: Asked, reader: Reader
+        self, choice: New | Existing, content: JsonObject, item: JsonObject, asked: Asked, reader: Reader
     ) -> ValidationResult:
         query, peer = item["query"], asked.peer or ""
         problem = characters_violation(content)
         if problem is not None:
-            return invalid_decision(problem)
+            return invalid_decision(self._given(problem, choice, content))
         problem = mismatch(query, content, answering=self._own_address, asking=peer)
         if problem is not None:
-            return query_mismatch(problem)
+            return query_mismatch(self._given(problem, choice, content))
         if query["@type"] == RELATIONSHIP_QUERY:
             taken = await stored_key_violation(reader, key_of_content(content, self._own_address), peer)
             if taken is not None and item.get("mustBeAccepted") is True:
-                raise KeyUniquenessViolated(taken, facts={"key": content["key"]})
+                raise KeyUniquenessViolated(taken.message, facts={"key": content["key"]})
             if taken is not None:
-                return invalid_decision(taken)
+                return invalid_decision(self._given(taken, choice, content))
         if content.get("confidentiality") == "private" and query["@type"] != RELATIONSHIP_QUERY:
-            return query_mismatch("A private attribute must not leave its relationship.")
+            private = Problem.at("confidentiality", "A private attribute must not leave its relationship.")
+            return query_mismatch(self._given(private, choice, content))
         problem = await tags_violation(self._attributes, reader, content)
-        return SUCCESS if problem is None else invalid_decision(problem)
+        return SUCCESS if problem is None else invalid_decision(self._given(problem, choice, content))
+
+    def _given(self, problem: Problem, choice: New | Existing, content: JsonObject) -> Problem:
+        """Returns what is wrong with an attribute as what is wrong with the decision: with what was given of it."""
+        if isinstance(choice, New):
+            return problem.within(self.names.new_field)
+        places = {f"tags[{place}]": tag for place, tag in enumerate(content.get("tags") or [])}
+        added = tuple(
+            FieldViolation(f"[{choice.tags.index(places[each.field])}]", each.description)
+            for each in problem.violations
+            if places.get(each.field) in choice.tags
+        )
+        if added:
+            return Problem(problem.message, added).within(self.names.tags_field)
+        return Problem.at(self.names.existing_field, problem.message)

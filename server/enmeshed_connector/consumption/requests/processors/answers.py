@@ -21,6 +21,7 @@ from enmeshed_connector.consumption.attributes.repository import (
     same_own_identity,
 )
 from enmeshed_connector.consumption.requests.processors.base import Asked
+from enmeshed_connector.consumption.requests.results import Problem
 from enmeshed_connector.content.errors import ContentInvalid
 from enmeshed_connector.content.validation import ContentValidator
 from enmeshed_connector.core.canonical_json import JsonObject
@@ -94,12 +95,16 @@ class Answers:
             attribute = await self._with_tags(attribute, tags, work)
         return await self._give(answer_type, attribute, asked, work)
 
-    async def new_violation(self, reader: Reader, content: JsonObject) -> str | None:
-        """Returns why `with_new` cannot answer with a new identity attribute, None when it can."""
+    async def new_violation(self, reader: Reader, content: JsonObject) -> Problem | None:
+        """Returns why `with_new` cannot answer with a new identity attribute, None when it can.
+
+        Paths begin at the attribute.
+        """
         if content["@type"] != "IdentityAttribute":
             return None
         existing = await same_own_identity(reader, content)
-        return None if existing is None else self.existing_violation(existing, content.get("tags") or [])
+        problem = None if existing is None else self.existing_violation(existing, content.get("tags") or [])
+        return None if problem is None else Problem.at("tags", problem)
 
     def existing_violation(self, attribute: Document, tags: Sequence[str]) -> str | None:
         """Returns why an own identity attribute cannot get tags, None when it can or has them."""

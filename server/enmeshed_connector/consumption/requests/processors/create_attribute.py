@@ -45,16 +45,18 @@ class CreateAttributeProcessor(ItemProcessor):
         is_of_relationship = content["@type"] == RELATIONSHIP
         problem = characters_violation(content) or await tags_violation(self._attributes, reader, content)
         if problem is not None:
-            return invalid_item(problem)
+            return invalid_item(problem, "attribute")
         owners = {"", asked.peer or "", *([self._own_address] if is_of_relationship else [])}
         if content["owner"] not in owners:
             if content["owner"] == self._own_address:
-                return invalid_item("An own identity attribute is given with a ShareAttributeRequestItem.")
-            return invalid_item("The owner must be one of those who take part, or empty.")
+                return invalid_item(
+                    "An own identity attribute is given with a ShareAttributeRequestItem.", "attribute.owner"
+                )
+            return invalid_item("The owner must be one of those who take part, or empty.", "attribute.owner")
         if asked.peer is not None:
             taken = await stored_key_violation(reader, key_of_content(content, asked.peer), asked.peer)
             if taken is not None:
-                return invalid_item(taken)
+                return invalid_item(taken, "attribute")
         return SUCCESS
 
     async def can_accept(
@@ -76,12 +78,12 @@ class CreateAttributeProcessor(ItemProcessor):
         taken = await stored_key_violation(reader, key_of_content(content, self._own_address), peer)
         if taken is not None:
             if item.get("mustBeAccepted") is True:
-                raise KeyUniquenessViolated(taken, facts={"key": content["key"]})
-            return invalid_decision(taken)
+                raise KeyUniquenessViolated(taken.message, facts={"key": content["key"]})
+            return invalid_decision(taken.message)
         problem = await tags_violation(self._attributes, reader, content)
         if problem is None:
             problem = await self._answers.new_violation(reader, content)
-        return SUCCESS if problem is None else invalid_item(problem)
+        return SUCCESS if problem is None else invalid_item(problem.message)
 
     async def accept(self, item: JsonObject, decision: JsonObject, asked: Asked, work: Work) -> JsonObject:
         """Keeps the attribute, and gives it to the peer where it says something of this identity."""

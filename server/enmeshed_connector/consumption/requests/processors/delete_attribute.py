@@ -37,6 +37,7 @@ from enmeshed_connector.transport.objects import Document
 from enmeshed_connector.transport.work import Work
 
 _ANSWER = "DeleteAttributeAcceptResponseItem"
+_DATE_FIELD = "accept.delete_attribute.deletion_time"
 
 
 class DeleteAttributeProcessor(ItemProcessor):
@@ -54,20 +55,24 @@ class DeleteAttributeProcessor(ItemProcessor):
         """Tells whether the peer has the attribute from here."""
         attribute = await reader.get(ATTRIBUTES, item["attributeId"])
         if attribute is None:
-            return invalid_item(f"There is no attribute {item['attributeId']}.")
+            return invalid_item(f"There is no attribute {item['attributeId']}.", "attributeId")
         if asked.peer is None:
             return invalid_item("Only somebody who is known can be asked to delete something.")
         kind = kind_of(attribute)
         if kind not in FORWARDABLE:
-            return invalid_item(f"Attribute {attribute['id']} was not given to anybody by this identity.")
+            return invalid_item(
+                f"Attribute {attribute['id']} was not given to anybody by this identity.", "attributeId"
+            )
         if kind is Kind.PEER_RELATIONSHIP and attribute["peer"] == asked.peer:
-            return invalid_item(f"Attribute {attribute['id']} belongs to {asked.peer}.")
+            return invalid_item(f"Attribute {attribute['id']} belongs to {asked.peer}.", "attributeId")
         if kind is Kind.OWN_RELATIONSHIP and attribute["peer"] == asked.peer:
             if deletion_status_of(attribute) not in FINAL:
                 return SUCCESS
         elif await is_forwarded_for_good(reader, attribute["id"], asked.peer):
             return SUCCESS
-        return invalid_item(f"{asked.peer} does not have attribute {attribute['id']}, or has promised to delete it.")
+        return invalid_item(
+            f"{asked.peer} does not have attribute {attribute['id']}, or has promised to delete it.", "attributeId"
+        )
 
     async def can_accept(
         self, item: JsonObject, decision: JsonObject, asked: Asked, reader: Reader
@@ -83,9 +88,9 @@ class DeleteAttributeProcessor(ItemProcessor):
         try:
             date = parse_date(decision.get("deletionDate"), "deletionDate")  # type: ignore[arg-type]  # checked there
         except MalformedValue:
-            return invalid_decision("The deletion date must be a date.")
+            return invalid_decision("The deletion date must be a date.", _DATE_FIELD)
         if date < self._clock.now():
-            return invalid_decision("The deletion date must not lie in the past.")
+            return invalid_decision("The deletion date must not lie in the past.", _DATE_FIELD)
         return SUCCESS
 
     async def accept(self, item: JsonObject, decision: JsonObject, asked: Asked, work: Work) -> JsonObject:

@@ -1,36 +1,39 @@
 """What is said of an item or a decision that does not do, with the codes of official peers.
 
+Fields are those of the item, as JSON, when an own item is wrong, and those of the decision, by their names in the
+contract, when that is: a caller who decides gave nothing of the item.
+
 Source: consumption.md, section 18.
 """
 
 from __future__ import annotations
 
-from enmeshed_connector.consumption.requests.results import ValidationResult
+from enmeshed_connector.consumption.requests.results import Problem, ValidationResult
 
 
-def invalid_item(message: str) -> ValidationResult:
+def invalid_item(problem: str | Problem, field: str = "") -> ValidationResult:
     """Returns that the item itself is wrong."""
-    return ValidationResult.failure("requests.invalidRequestItem", message)
+    return ValidationResult.failure("requests.invalidRequestItem", problem, field)
 
 
-def invalid_decision(message: str) -> ValidationResult:
+def invalid_decision(problem: str | Problem, field: str = "") -> ValidationResult:
     """Returns that the item cannot be accepted so."""
-    return ValidationResult.failure("requests.invalidAcceptParameters", message)
+    return ValidationResult.failure("requests.invalidAcceptParameters", problem, field)
 
 
-def unreadable_decision(message: str) -> ValidationResult:
+def unreadable_decision(problem: str | Problem, field: str = "") -> ValidationResult:
     """Returns that the decision breaks a rule of its type, or its content does."""
-    return ValidationResult.failure("requests.servalErrorDuringRequestItemProcessing", message)
+    return ValidationResult.failure("requests.servalErrorDuringRequestItemProcessing", problem, field)
 
 
-def query_mismatch(message: str) -> ValidationResult:
+def query_mismatch(problem: str | Problem, field: str = "") -> ValidationResult:
     """Returns that the attribute is not what the query asks for."""
-    return ValidationResult.failure("requests.attributeQueryMismatch", message)
+    return ValidationResult.failure("requests.attributeQueryMismatch", problem, field)
 
 
-def pending_relationship(message: str) -> ValidationResult:
+def pending_relationship(problem: str | Problem, field: str = "") -> ValidationResult:
     """Returns that the relationship that an attribute belongs to is not established."""
-    return ValidationResult.failure("requests.cannotShareRelationshipAttributeOfPendingRelationship", message)
+    return ValidationResult.failure("requests.cannotShareRelationshipAttributeOfPendingRelationship", problem, field)
 
 
 def key_taken(message: str) -> ValidationResult:
@@ -38,6 +41,7 @@ def key_taken(message: str) -> ValidationResult:
     return ValidationResult.failure("requests.violatedKeyUniquenessOfRelationshipAttributes", message)
 
 
-def unknown_attribute(attribute_id: str) -> ValidationResult:
-    """Returns that there is no such attribute."""
-    return ValidationResult("error.transport.recordNotFound", f"There is no attribute {attribute_id}.")
+def unknown_attribute(attribute_id: str, field: str) -> ValidationResult:
+    """Returns that there is no attribute of the id that is given in a field."""
+    problem = Problem.at(field, f"There is no attribute {attribute_id}.")
+    return ValidationResult("error.transport.recordNotFound", problem.message, violations=problem.violations)

@@ -5,11 +5,13 @@ from __future__ import annotations
 from enmeshed_connector.consumption.attributes.repository import Reader
 from enmeshed_connector.consumption.requests.processors.base import Asked, ItemProcessor
 from enmeshed_connector.consumption.requests.processors.failures import invalid_decision, invalid_item
-from enmeshed_connector.consumption.requests.results import SUCCESS, ValidationResult
+from enmeshed_connector.consumption.requests.results import SUCCESS, Problem, ValidationResult
 from enmeshed_connector.content.forms import answer_violation, settings_violation
 from enmeshed_connector.content.responses import ACCEPTING_TYPES
 from enmeshed_connector.core.canonical_json import JsonObject
 from enmeshed_connector.transport.work import Work
+
+_RESPONSE = "accept.form_field.response"
 
 
 class FormFieldProcessor(ItemProcessor):
@@ -19,15 +21,18 @@ class FormFieldProcessor(ItemProcessor):
 
     async def can_create(self, item: JsonObject, asked: Asked, reader: Reader) -> ValidationResult:
         """Tells whether the settings go together."""
-        problem = settings_violation(item["settings"])
-        return SUCCESS if problem is None else invalid_item(f"The settings do not go together: {problem}.")
+        wrong = settings_violation(item["settings"])
+        if wrong is None:
+            return SUCCESS
+        message = f"The settings do not go together: {wrong.field} {wrong.description}."
+        return invalid_item(Problem(message, (wrong,)), "settings")
 
     async def can_accept(
         self, item: JsonObject, decision: JsonObject, asked: Asked, reader: Reader
     ) -> ValidationResult:
         """Tells whether the answer fits."""
         problem = answer_violation(item["settings"], decision.get("response"))
-        return SUCCESS if problem is None else invalid_decision(f"The response {problem}.")
+        return SUCCESS if problem is None else invalid_decision(f"The response {problem}.", _RESPONSE)
 
     async def accept(self, item: JsonObject, decision: JsonObject, asked: Asked, work: Work) -> JsonObject:
         """Returns the answer."""

@@ -1,11 +1,14 @@
-"""What several types of items check: characters, tags, stored attributes of the same key, who got what."""
+"""What several types of items check: characters, tags, stored attributes of the same key, who got what.
+
+Paths of wrong fields begin at the attribute or query that is looked at.
+"""
 
 from __future__ import annotations
 
-from enmeshed_connector.consumption.attributes.checks import IDENTITY
+from enmeshed_connector.consumption.attributes.checks import IDENTITY, check_characters
 from enmeshed_connector.consumption.attributes.controller import AttributeController
 from enmeshed_connector.consumption.attributes.documents import DeletionStatus, deletion_status_of, value_type_of
-from enmeshed_connector.consumption.attributes.errors import TagsInvalid
+from enmeshed_connector.consumption.attributes.errors import ForbiddenCharacters, TagsInvalid
 from enmeshed_connector.consumption.attributes.repository import (
     NOT_DELETED_BY_RECIPIENT,
     Reader,
@@ -15,7 +18,7 @@ from enmeshed_connector.consumption.attributes.repository import (
 )
 from enmeshed_connector.consumption.requests.processors.keys import AttributeKey
 from enmeshed_connector.consumption.requests.processors.queries import tags_of_query
-from enmeshed_connector.content.characters import forbidden_character_keys
+from enmeshed_connector.consumption.requests.results import Problem
 from enmeshed_connector.core.addresses import parse_address
 from enmeshed_connector.core.canonical_json import JsonObject
 from enmeshed_connector.core.ids import ATTRIBUTE, parse_id
@@ -28,7 +31,7 @@ ESTABLISHED = (Status.ACTIVE, Status.TERMINATED, Status.DELETION_PROPOSED)
 """Relationships whose attributes may be given to third parties."""
 
 
-async def tags_violation(attributes: AttributeController, reader: Reader, content: JsonObject) -> str | None:
+async def tags_violation(attributes: AttributeController, reader: Reader, content: JsonObject) -> Problem | None:
     """Returns why an attribute cannot bear its tags, None when it can, or within a commit, which asks nobody.
 
     Raises:
@@ -39,36 +42,44 @@ async def tags_violation(attributes: AttributeController, reader: Reader, conten
     return await _tags_violation(attributes, reader, value_type_of(content), content.get("tags") or [])
 
 
-async def query_tags_violation(attributes: AttributeController, reader: Reader, query: JsonObject) -> str | None:
+async def query_tags_violation(attributes: AttributeController, reader: Reader, query: JsonObject) -> Problem | None:
     """Returns why a query cannot ask for its tags; else as `tags_violation`."""
     asked = tags_of_query(query)
-    return None if asked is None else await _tags_violation(attributes, reader, *asked)
+    if asked is None:
+        return None
+    problem = await _tags_violation(attributes, reader, asked.value_type, asked.tags)
+    return None if problem is None else problem.within(asked.place)
 
 
 async def _tags_violation(
     attributes: AttributeController, reader: Reader, value_type: str, tags: list[str]
-) -> str | None:
+) -> Problem | None:
     if isinstance(reader, Work):
         return None
     try:
         await attributes.tags.check(value_type, tags)
     except TagsInvalid as error:
-        return error.message
+        return Problem(error.message, error.violations)
     return None
 
 
-def characters_violation(content: JsonObject) -> str | None:
+def characters_violation(content: JsonObject) -> Problem | None:
     """Returns which texts hold characters that attributes may not hold, None when there are none."""
-    keys = list(forbidden_character_keys(content))
-    return f"The value holds characters that attributes may not hold: {', '.join(keys)}." if keys else None
+    try:
+        check_characters(content)
+    except ForbiddenCharacters as error:
+        return Problem(error.message, error.violations)
+    return None
 
 
-async def stored_key_violation(reader: Reader, key: AttributeKey | None, peer: str) -> str | None:
+async def stored_key_violation(reader: Reader, key: AttributeKey | None, peer: str) -> Problem | None:
     """Returns which stored attribute of the relationship has this key already, None when there is none."""
     if key is None:
         return None
     found = await with_key(reader, owner=key.owner, key=key.key, value_type=key.value_type, peer=peer)
-    return f"Attribute {found[0]['id']} has the same owner, key and value type." if found else None
+    if not found:
+        return None
+    return Problem.at("key", f"Attribute {found[0]['id']} has the same owner, key and value type.")
 
 
 async def is_forwarded_for_good(reader: Reader, attribute_id: str, peer: str) -> bool:

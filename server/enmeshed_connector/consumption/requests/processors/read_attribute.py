@@ -27,7 +27,7 @@ class ReadAttributeProcessor(AnsweringProcessor):
     """Items that ask for an attribute: of the peer, of the relationship, or of one with a third party."""
 
     response_types = frozenset(ACCEPTING_TYPES["ReadAttributeRequestItem"])
-    names = Names(existing="existingAttributeId", new="newAttribute")
+    names = Names("accept.read_attribute", existing="existingAttributeId", new="newAttribute")
     answer_type = READ
     existing_kinds = FORWARDABLE
 
@@ -57,7 +57,9 @@ class ReadAttributeProcessor(AnsweringProcessor):
 
     def _new_violation(self, item: JsonObject) -> ValidationResult:
         if item["query"]["@type"] == THIRD_PARTY_QUERY:
-            return invalid_decision("What is asked of a third party can be answered with an existing attribute only.")
+            return invalid_decision(
+                "What is asked of a third party can be answered with an existing attribute only.", self.names.new_field
+            )
         return SUCCESS
 
     async def _existing_violation(
@@ -69,9 +71,13 @@ class ReadAttributeProcessor(AnsweringProcessor):
         asked_for = third_parties(item["query"])
         # What belongs to the third party is found wrong by its owner.
         if kind is Kind.OWN_RELATIONSHIP and "" not in asked_for and attribute["peer"] not in asked_for:
-            return query_mismatch(f"Attribute {attribute['id']} is of a relationship that is not asked for.")
+            return query_mismatch(
+                f"Attribute {attribute['id']} is of a relationship that is not asked for.", self.names.existing_field
+            )
         if not await has_established_relationship(reader, attribute["peer"]):
-            return pending_relationship(f"There is no established relationship with {attribute['peer']}.")
+            return pending_relationship(
+                f"There is no established relationship with {attribute['peer']}.", self.names.existing_field
+            )
         if choice.tags:
-            return invalid_decision("Attributes of relationships have no tags.")
+            return invalid_decision("Attributes of relationships have no tags.", self.names.tags_field)
         return SUCCESS

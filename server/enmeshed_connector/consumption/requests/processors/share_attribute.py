@@ -46,6 +46,8 @@ from enmeshed_connector.transport.context import AccountContext
 from enmeshed_connector.transport.objects import Document
 from enmeshed_connector.transport.work import Work
 
+_ID = "attributeId"
+
 
 class ShareAttributeProcessor(ItemProcessor):
     """Items that bring an attribute under the id that it has here."""
@@ -61,15 +63,15 @@ class ShareAttributeProcessor(ItemProcessor):
         """Tells whether the attribute is as the item says, and may be given to the peer."""
         attribute = await reader.get(ATTRIBUTES, _id_of(item))
         if attribute is None:
-            return invalid_item(f"There is no attribute {_id_of(item)}.")
+            return invalid_item(f"There is no attribute {_id_of(item)}.", _ID)
         if kind_of(attribute) not in FORWARDABLE:
-            return invalid_item(f"Attribute {attribute['id']} cannot be given on by this identity.")
+            return invalid_item(f"Attribute {attribute['id']} cannot be given on by this identity.", _ID)
         if not same_json(attribute["content"], item["attribute"]):
-            return invalid_item(f"The content of attribute {attribute['id']} is not that of the item.")
+            return invalid_item(f"The content of attribute {attribute['id']} is not that of the item.", "attribute")
         if asked.peer is not None:
             problem = await self._shared_already(attribute, asked.peer, reader)
             if problem is not None:
-                return invalid_item(problem)
+                return invalid_item(problem, _ID)
         if kind_of(attribute) is Kind.OWN_IDENTITY:
             return await self._can_share_identity(item, reader)
         return await self._can_share_relationship(attribute, item, asked, reader)
@@ -81,14 +83,14 @@ class ShareAttributeProcessor(ItemProcessor):
         peer, content = asked.peer or "", item["attribute"]
         problem = await tags_violation(self._attributes, reader, content)
         if problem is not None:
-            return invalid_item(problem)
+            return invalid_item(problem.message)
         initial_peer = initial_attribute_peer(item)
         if (initial_peer is None) is not (content["@type"] == IDENTITY):
             return invalid_item("The initial peer must be given for attributes of relationships, and for those only.")
         # From here on official peers find it out while they accept.
         problem = characters_violation(content)
         if problem is not None:
-            return invalid_item(problem)
+            return invalid_item(problem.message)
         if content["owner"] not in (peer, initial_peer) or self._own_address in (content["owner"], initial_peer):
             return invalid_item("The owner of the attribute must be the peer, or the other side of its relationship.")
         if initial_peer is not None and (initial_peer == peer or not is_address(initial_peer)):
@@ -146,23 +148,25 @@ class ShareAttributeProcessor(ItemProcessor):
 
     async def _can_share_identity(self, item: JsonObject, reader: Reader) -> ValidationResult:
         if initial_attribute_peer(item) is not None:
-            return invalid_item("An identity attribute does not come from a relationship.")
+            return invalid_item("An identity attribute does not come from a relationship.", _peer_field(item))
         problem = await tags_violation(self._attributes, reader, item["attribute"])
-        return SUCCESS if problem is None else invalid_item(problem)
+        return SUCCESS if problem is None else invalid_item(problem, "attribute")
 
     async def _can_share_relationship(
         self, attribute: Document, item: JsonObject, asked: Asked, reader: Reader
     ) -> ValidationResult:
         if attribute["peer"] == asked.peer:
-            return invalid_item(f"{asked.peer} has attribute {attribute['id']}, as it is of the relationship with it.")
+            return invalid_item(
+                f"{asked.peer} has attribute {attribute['id']}, as it is of the relationship with it.", _ID
+            )
         if not await has_established_relationship(reader, attribute["peer"]):
-            return pending_relationship(f"There is no established relationship with {attribute['peer']}.")
+            return pending_relationship(f"There is no established relationship with {attribute['peer']}.", _ID)
         if initial_attribute_peer(item) != attribute["peer"]:
-            return invalid_item(f"The initial peer must be {attribute['peer']}.")
+            return invalid_item(f"The initial peer must be {attribute['peer']}.", _peer_field(item))
         if attribute["content"]["owner"] == asked.peer:
-            return invalid_item(f"Attribute {attribute['id']} belongs to {asked.peer}.")
+            return invalid_item(f"Attribute {attribute['id']} belongs to {asked.peer}.", _ID)
         if attribute["content"]["confidentiality"] == "private":
-            return invalid_item("A private attribute must not leave its relationship.")
+            return invalid_item("A private attribute must not leave its relationship.", "attribute.confidentiality")
         return SUCCESS
 
     async def _known(self, item: JsonObject, peer: str, reader: Reader) -> Document | None:
@@ -182,6 +186,12 @@ class ShareAttributeProcessor(ItemProcessor):
             return None
         is_deleted = deletion_status_of(stored) == DeletionStatus.DELETED_BY_EMITTER
         return stored if is_deleted and same_json(stored["content"], content) else None
+
+
+def _peer_field(item: JsonObject) -> str:
+    """Returns under which name an item tells with whom the relationship of the attribute is."""
+    is_old = "initialAttributePeer" not in item and "thirdPartyAddress" in item
+    return "thirdPartyAddress" if is_old else "initialAttributePeer"
 
 
 def _id_of(item: JsonObject) -> str:

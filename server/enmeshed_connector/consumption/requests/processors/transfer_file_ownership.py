@@ -16,7 +16,7 @@ from enmeshed_connector.consumption.attributes.repository import Reader
 from enmeshed_connector.consumption.requests.processors.base import Asked, ItemProcessor
 from enmeshed_connector.consumption.requests.processors.failures import invalid_item
 from enmeshed_connector.consumption.requests.processors.received import Received
-from enmeshed_connector.consumption.requests.results import SUCCESS, ValidationResult
+from enmeshed_connector.consumption.requests.results import SUCCESS, Problem, ValidationResult
 from enmeshed_connector.content.errors import ContentInvalid
 from enmeshed_connector.content.responses import ACCEPTING_TYPES
 from enmeshed_connector.core.canonical_json import JsonObject
@@ -34,6 +34,7 @@ OWNERSHIP_CLAIMS: Final = "_OwnershipClaims"
 """For which request a file is claimed: `id` is that of the file, `requestId`. Never synchronised."""
 OWNERSHIP_CLAIM_SCHEMA: Final = CollectionSpec(OWNERSHIP_CLAIMS)
 
+_REFERENCE: Final = "fileReference"
 _VALUE_TYPE: Final = "IdentityFileReference"
 _MAX_REFERENCE: Final = 150
 """Characters of an IdentityFileReference. Source: content.md, section 10.2.1."""
@@ -61,12 +62,13 @@ class TransferFileOwnershipProcessor(ItemProcessor):
         reference = _reference(item)
         file = None if reference is None else await reader.get(FILES, reference.id)
         if file is None:
-            return invalid_item("There is no such file; only an own one can be handed over.")
+            return invalid_item("There is no such file; only an own one can be handed over.", _REFERENCE)
         if not file["isOwn"]:
-            return invalid_item(f"File {file['id']} is owned by another identity.")
+            return invalid_item(f"File {file['id']} is owned by another identity.", _REFERENCE)
         if self._is_expired(file):
-            return invalid_item(f"File {file['id']} has expired.")
-        return await self._check_at_backbone(item, file)
+            return invalid_item(f"File {file['id']} has expired.", _REFERENCE)
+        problem = await self._problem_at_backbone(item, file)
+        return SUCCESS if problem is None else invalid_item(problem)
 
     async def can_accept(
         self, item: JsonObject, decision: JsonObject, asked: Asked, reader: Reader
@@ -94,7 +96,8 @@ class TransferFileOwnershipProcessor(ItemProcessor):
             return invalid_item(f"File {file['id']} is owned by this identity already.")
         if file["owner"] != asked.peer:
             return invalid_item(f"File {file['id']} is not owned by {asked.peer}.")
-        return await self._check_at_backbone(item, file)
+        problem = await self._problem_at_backbone(item, file)
+        return SUCCESS if problem is None else invalid_item(problem.message)
 
     async def prepare(self, item: JsonObject, decision: JsonObject, asked: Asked) -> JsonObject | None:
         """Claims the file, and returns its id as `fileId`.
@@ -149,18 +152,20 @@ class TransferFileOwnershipProcessor(ItemProcessor):
         if answered.id == handed_over.id:
             await self._received.peer_identity(response_item["attributeId"], content, asked, work)
 
-    async def _check_at_backbone(self, item: JsonObject, file: Document) -> ValidationResult:
+    async def _problem_at_backbone(self, item: JsonObject, file: Document) -> Problem | None:
+        """Returns why the file cannot become an attribute of its next owner; paths begin at the item."""
         try:
             self._attributes.checks.content_without_tags(self._content(file))
             await self._attributes.tags.check(_VALUE_TYPE, file.get("tags") or [])
         except (ContentInvalid, ForbiddenCharacters, TagsInvalid) as error:
-            return invalid_item(error.message)
+            # Of the fields of the attribute the item has none: it gives the reference of the file.
+            return Problem.at(_REFERENCE, error.message)
         token = item.get("ownershipToken")
         try:
             is_valid = isinstance(token, str) and await self._files.validate_ownership_token(file["id"], token)
         except RecordNotFound:
-            return invalid_item(f"File {file['id']} is not at the Backbone.")
-        return SUCCESS if is_valid else invalid_item(f"The ownership token of file {file['id']} is wrong.")
+            return Problem.at(_REFERENCE, f"File {file['id']} is not at the Backbone.")
+        return None if is_valid else Problem.at("ownershipToken", f"The ownership token of file {file['id']} is wrong.")
 
     def _is_expired(self, file: Document) -> bool:
         return parse_date(file["expiresAt"]) <= self._context.clock.now()

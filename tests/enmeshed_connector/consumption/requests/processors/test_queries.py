@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from enmeshed_connector.consumption.requests.processors.queries import (
+    QueryTags,
     mismatch,
     query_violation,
     tags_of_query,
@@ -101,9 +102,10 @@ def test_a_proposal_has_no_owner_yet() -> None:
 
 
 def test_tags_of_queries_belong_to_a_value_type() -> None:
-    assert tags_of_query(identity_query(tags=["x:a"])) == ("GivenName", ["x:a"])
-    assert tags_of_query(identity_query()) == ("GivenName", [])
-    assert tags_of_query(iql_query(valueType="Surname", tags=["x:b"])) == ("Surname", ["x:b"])
+    assert tags_of_query(identity_query(tags=["x:a"])) == QueryTags("GivenName", ["x:a"], "")
+    assert tags_of_query(identity_query()) == QueryTags("GivenName", [], "")
+    hints = QueryTags("Surname", ["x:b"], "attributeCreationHints")
+    assert tags_of_query(iql_query(valueType="Surname", tags=["x:b"])) == hints
     assert tags_of_query(iql_query()) is None
     assert tags_of_query(relationship_query()) is None
 

@@ -730,7 +730,7 @@ type ListAttributesRequest struct {
 	// True: without relationship attributes that are marked as technical.
 	HideTechnical bool `protobuf:"varint,9,opt,name=hide_technical,json=hideTechnical,proto3" json:"hide_technical,omitempty"`
 	// Only the newest versions: of own identity attributes the newest there is, of shared ones the newest that was shared. Absent: true
-	// with `own_identity`, else false.
+	// with one of `own_identity`, `shared_with_peer` and `of_peer`, else false.
 	OnlyLatestVersions *bool `protobuf:"varint,10,opt,name=only_latest_versions,json=onlyLatestVersions,proto3,oneof" json:"only_latest_versions,omitempty"`
 	unknownFields      protoimpl.UnknownFields
 	sizeCache          protoimpl.SizeCache

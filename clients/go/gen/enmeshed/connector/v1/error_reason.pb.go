@@ -329,6 +329,8 @@ const (
 	ErrorReason_ERROR_REASON_NOTIFICATION_NOT_FAILED ErrorReason = 178
 	// INVALID_ARGUMENT. The query of the identity query language cannot be read; the metadata `position` says where.
 	ErrorReason_ERROR_REASON_QUERY_INVALID ErrorReason = 179
+	// FAILED_PRECONDITION. The response to the request was not given up: it is being sent, or another device sends it.
+	ErrorReason_ERROR_REASON_RESPONSE_NOT_GIVEN_UP ErrorReason = 180
 )
 
 // Enum value maps for ErrorReason.
@@ -459,6 +461,7 @@ var (
 		177: "ERROR_REASON_TOKEN_NOT_EMPTY",
 		178: "ERROR_REASON_NOTIFICATION_NOT_FAILED",
 		179: "ERROR_REASON_QUERY_INVALID",
+		180: "ERROR_REASON_RESPONSE_NOT_GIVEN_UP",
 	}
 	ErrorReason_value = map[string]int32{
 		"ERROR_REASON_UNSPECIFIED":                               0,
@@ -586,6 +589,7 @@ var (
 		"ERROR_REASON_TOKEN_NOT_EMPTY":                           177,
 		"ERROR_REASON_NOTIFICATION_NOT_FAILED":                   178,
 		"ERROR_REASON_QUERY_INVALID":                             179,
+		"ERROR_REASON_RESPONSE_NOT_GIVEN_UP":                     180,
 	}
 )
 
@@ -620,7 +624,7 @@ var File_enmeshed_connector_v1_error_reason_proto protoreflect.FileDescriptor
 
 const file_enmeshed_connector_v1_error_reason_proto_rawDesc = "" +
 	"\n" +
-	"(enmeshed/connector/v1/error_reason.proto\x12\x15enmeshed.connector.v1*\xad&\n" +
+	"(enmeshed/connector/v1/error_reason.proto\x12\x15enmeshed.connector.v1*\xd6&\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12\x19\n" +
 	"\x15ERROR_REASON_INTERNAL\x10\x01\x12!\n" +
@@ -747,7 +751,8 @@ const file_enmeshed_connector_v1_error_reason_proto_rawDesc = "" +
 	"%ERROR_REASON_DEVICE_ALREADY_ONBOARDED\x10\xb0\x01\x12!\n" +
 	"\x1cERROR_REASON_TOKEN_NOT_EMPTY\x10\xb1\x01\x12)\n" +
 	"$ERROR_REASON_NOTIFICATION_NOT_FAILED\x10\xb2\x01\x12\x1f\n" +
-	"\x1aERROR_REASON_QUERY_INVALID\x10\xb3\x01b\x06proto3"
+	"\x1aERROR_REASON_QUERY_INVALID\x10\xb3\x01\x12'\n" +
+	"\"ERROR_REASON_RESPONSE_NOT_GIVEN_UP\x10\xb4\x01b\x06proto3"
 
 var (
 	file_enmeshed_connector_v1_error_reason_proto_rawDescOnce sync.Once

@@ -160,7 +160,7 @@ func (ProcessingResult) EnumDescriptor() ([]byte, []int) {
 //
 // | type | data | permission |
 // |---|---|---|
-// | `runtime.initializing`, `.initialized`, `.modulesLoaded`, `.modulesInitialized`, `.modulesStarted` | runtime_phase | `account:read` |
+// | `runtime.initializing`, `.initialized`, `.modulesLoaded`, `.modulesInitialized`, `.modulesStarted` | runtime_phase | `account:read`; published by modules only: a start is nothing that lasts |
 // | `transport.messageReceived`, `.messageSent`, `.messageDelivered`, `.messageWasReadAtChanged` | message | `messages:read` |
 // | `transport.peerRelationshipTemplateLoaded`, `.relationshipTemplateAllocationsExhausted` | relationship_template | `relationshipTemplates:read` |
 // | `transport.relationshipChanged`, `.relationshipReactivationRequested`, `.relationshipReactivationCompleted` | relationship | `relationships:read` |
@@ -569,7 +569,7 @@ type Event_DatawalletSynchronized struct {
 }
 
 type Event_RuntimePhase struct {
-	// A phase of the start of this account.
+	// A phase of the start of this account; this server itself publishes none.
 	RuntimePhase *RuntimePhase `protobuf:"bytes,27,opt,name=runtime_phase,json=runtimePhase,proto3,oneof"`
 }
 
@@ -1228,7 +1228,8 @@ func (x *FailedEvent) GetResolved() bool {
 	return false
 }
 
-// A call whose outcome is unknown (see OUTCOME_UNKNOWN) or has become known.
+// A call whose outcome is unknown (see OUTCOME_UNKNOWN) or has become known. Each is told once. Of a call whose process died only
+// `connector.outcomeResolved` is told.
 type Outcome struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The full name of the method, such as `/enmeshed.connector.v1.Messages/SendMessage`.

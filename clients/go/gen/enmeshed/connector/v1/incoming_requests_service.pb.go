@@ -672,6 +672,107 @@ func (x *RejectIncomingRequestResponse) GetRequest() *LocalRequest {
 	return nil
 }
 
+// The decided request whose response is to be sent.
+type RetryIncomingRequestRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its id, `REQ…`. Required.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// As in `SyncRequest.idempotency_key`.
+	IdempotencyKey string `protobuf:"bytes,15,opt,name=idempotency_key,json=idempotencyKey,proto3" json:"idempotency_key,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *RetryIncomingRequestRequest) Reset() {
+	*x = RetryIncomingRequestRequest{}
+	mi := &file_enmeshed_connector_v1_incoming_requests_service_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RetryIncomingRequestRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RetryIncomingRequestRequest) ProtoMessage() {}
+
+func (x *RetryIncomingRequestRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_enmeshed_connector_v1_incoming_requests_service_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RetryIncomingRequestRequest.ProtoReflect.Descriptor instead.
+func (*RetryIncomingRequestRequest) Descriptor() ([]byte, []int) {
+	return file_enmeshed_connector_v1_incoming_requests_service_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *RetryIncomingRequestRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *RetryIncomingRequestRequest) GetIdempotencyKey() string {
+	if x != nil {
+		return x.IdempotencyKey
+	}
+	return ""
+}
+
+// The decided request.
+type RetryIncomingRequestResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The request, Decided or already Completed.
+	Request       *LocalRequest `protobuf:"bytes,1,opt,name=request,proto3" json:"request,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RetryIncomingRequestResponse) Reset() {
+	*x = RetryIncomingRequestResponse{}
+	mi := &file_enmeshed_connector_v1_incoming_requests_service_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RetryIncomingRequestResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RetryIncomingRequestResponse) ProtoMessage() {}
+
+func (x *RetryIncomingRequestResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_enmeshed_connector_v1_incoming_requests_service_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RetryIncomingRequestResponse.ProtoReflect.Descriptor instead.
+func (*RetryIncomingRequestResponse) Descriptor() ([]byte, []int) {
+	return file_enmeshed_connector_v1_incoming_requests_service_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *RetryIncomingRequestResponse) GetRequest() *LocalRequest {
+	if x != nil {
+		return x.Request
+	}
+	return nil
+}
+
 // The request to delete.
 type DeleteIncomingRequestRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -685,7 +786,7 @@ type DeleteIncomingRequestRequest struct {
 
 func (x *DeleteIncomingRequestRequest) Reset() {
 	*x = DeleteIncomingRequestRequest{}
-	mi := &file_enmeshed_connector_v1_incoming_requests_service_proto_msgTypes[12]
+	mi := &file_enmeshed_connector_v1_incoming_requests_service_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -697,7 +798,7 @@ func (x *DeleteIncomingRequestRequest) String() string {
 func (*DeleteIncomingRequestRequest) ProtoMessage() {}
 
 func (x *DeleteIncomingRequestRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_enmeshed_connector_v1_incoming_requests_service_proto_msgTypes[12]
+	mi := &file_enmeshed_connector_v1_incoming_requests_service_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -710,7 +811,7 @@ func (x *DeleteIncomingRequestRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteIncomingRequestRequest.ProtoReflect.Descriptor instead.
 func (*DeleteIncomingRequestRequest) Descriptor() ([]byte, []int) {
-	return file_enmeshed_connector_v1_incoming_requests_service_proto_rawDescGZIP(), []int{12}
+	return file_enmeshed_connector_v1_incoming_requests_service_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *DeleteIncomingRequestRequest) GetId() string {
@@ -736,7 +837,7 @@ type DeleteIncomingRequestResponse struct {
 
 func (x *DeleteIncomingRequestResponse) Reset() {
 	*x = DeleteIncomingRequestResponse{}
-	mi := &file_enmeshed_connector_v1_incoming_requests_service_proto_msgTypes[13]
+	mi := &file_enmeshed_connector_v1_incoming_requests_service_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -748,7 +849,7 @@ func (x *DeleteIncomingRequestResponse) String() string {
 func (*DeleteIncomingRequestResponse) ProtoMessage() {}
 
 func (x *DeleteIncomingRequestResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_enmeshed_connector_v1_incoming_requests_service_proto_msgTypes[13]
+	mi := &file_enmeshed_connector_v1_incoming_requests_service_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -761,7 +862,7 @@ func (x *DeleteIncomingRequestResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteIncomingRequestResponse.ProtoReflect.Descriptor instead.
 func (*DeleteIncomingRequestResponse) Descriptor() ([]byte, []int) {
-	return file_enmeshed_connector_v1_incoming_requests_service_proto_rawDescGZIP(), []int{13}
+	return file_enmeshed_connector_v1_incoming_requests_service_proto_rawDescGZIP(), []int{15}
 }
 
 var File_enmeshed_connector_v1_incoming_requests_service_proto protoreflect.FileDescriptor
@@ -804,18 +905,24 @@ const file_enmeshed_connector_v1_incoming_requests_service_proto_rawDesc = "" +
 	"\x05items\x18\x02 \x03(\v2(.enmeshed.connector.v1.DecideRequestItemB\x00R\x05items\x12)\n" +
 	"\x0fidempotency_key\x18\x0f \x01(\tB\x00R\x0eidempotencyKey\"^\n" +
 	"\x1dRejectIncomingRequestResponse\x12=\n" +
+	"\arequest\x18\x01 \x01(\v2#.enmeshed.connector.v1.LocalRequestR\arequest\"Z\n" +
+	"\x1bRetryIncomingRequestRequest\x12\x10\n" +
+	"\x02id\x18\x01 \x01(\tB\x00R\x02id\x12)\n" +
+	"\x0fidempotency_key\x18\x0f \x01(\tB\x00R\x0eidempotencyKey\"]\n" +
+	"\x1cRetryIncomingRequestResponse\x12=\n" +
 	"\arequest\x18\x01 \x01(\v2#.enmeshed.connector.v1.LocalRequestR\arequest\"[\n" +
 	"\x1cDeleteIncomingRequestRequest\x12\x10\n" +
 	"\x02id\x18\x01 \x01(\tB\x00R\x02id\x12)\n" +
 	"\x0fidempotency_key\x18\x0f \x01(\tB\x00R\x0eidempotencyKey\"\x1f\n" +
-	"\x1dDeleteIncomingRequestResponse2\xb9\a\n" +
+	"\x1dDeleteIncomingRequestResponse2\xba\b\n" +
 	"\x10IncomingRequests\x12y\n" +
 	"\x12GetIncomingRequest\x120.enmeshed.connector.v1.GetIncomingRequestRequest\x1a1.enmeshed.connector.v1.GetIncomingRequestResponse\x12\x7f\n" +
 	"\x14ListIncomingRequests\x122.enmeshed.connector.v1.ListIncomingRequestsRequest\x1a3.enmeshed.connector.v1.ListIncomingRequestsResponse\x12\x8b\x01\n" +
 	"\x18CanAcceptIncomingRequest\x126.enmeshed.connector.v1.CanAcceptIncomingRequestRequest\x1a7.enmeshed.connector.v1.CanAcceptIncomingRequestResponse\x12\x82\x01\n" +
 	"\x15AcceptIncomingRequest\x123.enmeshed.connector.v1.AcceptIncomingRequestRequest\x1a4.enmeshed.connector.v1.AcceptIncomingRequestResponse\x12\x8b\x01\n" +
 	"\x18CanRejectIncomingRequest\x126.enmeshed.connector.v1.CanRejectIncomingRequestRequest\x1a7.enmeshed.connector.v1.CanRejectIncomingRequestResponse\x12\x82\x01\n" +
-	"\x15RejectIncomingRequest\x123.enmeshed.connector.v1.RejectIncomingRequestRequest\x1a4.enmeshed.connector.v1.RejectIncomingRequestResponse\x12\x82\x01\n" +
+	"\x15RejectIncomingRequest\x123.enmeshed.connector.v1.RejectIncomingRequestRequest\x1a4.enmeshed.connector.v1.RejectIncomingRequestResponse\x12\x7f\n" +
+	"\x14RetryIncomingRequest\x122.enmeshed.connector.v1.RetryIncomingRequestRequest\x1a3.enmeshed.connector.v1.RetryIncomingRequestResponse\x12\x82\x01\n" +
 	"\x15DeleteIncomingRequest\x123.enmeshed.connector.v1.DeleteIncomingRequestRequest\x1a4.enmeshed.connector.v1.DeleteIncomingRequestResponseb\x06proto3"
 
 var (
@@ -830,7 +937,7 @@ func file_enmeshed_connector_v1_incoming_requests_service_proto_rawDescGZIP() []
 	return file_enmeshed_connector_v1_incoming_requests_service_proto_rawDescData
 }
 
-var file_enmeshed_connector_v1_incoming_requests_service_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
+var file_enmeshed_connector_v1_incoming_requests_service_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
 var file_enmeshed_connector_v1_incoming_requests_service_proto_goTypes = []any{
 	(*GetIncomingRequestRequest)(nil),        // 0: enmeshed.connector.v1.GetIncomingRequestRequest
 	(*GetIncomingRequestResponse)(nil),       // 1: enmeshed.connector.v1.GetIncomingRequestResponse
@@ -844,46 +951,51 @@ var file_enmeshed_connector_v1_incoming_requests_service_proto_goTypes = []any{
 	(*CanRejectIncomingRequestResponse)(nil), // 9: enmeshed.connector.v1.CanRejectIncomingRequestResponse
 	(*RejectIncomingRequestRequest)(nil),     // 10: enmeshed.connector.v1.RejectIncomingRequestRequest
 	(*RejectIncomingRequestResponse)(nil),    // 11: enmeshed.connector.v1.RejectIncomingRequestResponse
-	(*DeleteIncomingRequestRequest)(nil),     // 12: enmeshed.connector.v1.DeleteIncomingRequestRequest
-	(*DeleteIncomingRequestResponse)(nil),    // 13: enmeshed.connector.v1.DeleteIncomingRequestResponse
-	(*LocalRequest)(nil),                     // 14: enmeshed.connector.v1.LocalRequest
-	(*LocalRequestFilter)(nil),               // 15: enmeshed.connector.v1.LocalRequestFilter
-	(View)(0),                                // 16: enmeshed.connector.v1.View
-	(*DecideRequestItem)(nil),                // 17: enmeshed.connector.v1.DecideRequestItem
-	(*RequestValidationResult)(nil),          // 18: enmeshed.connector.v1.RequestValidationResult
+	(*RetryIncomingRequestRequest)(nil),      // 12: enmeshed.connector.v1.RetryIncomingRequestRequest
+	(*RetryIncomingRequestResponse)(nil),     // 13: enmeshed.connector.v1.RetryIncomingRequestResponse
+	(*DeleteIncomingRequestRequest)(nil),     // 14: enmeshed.connector.v1.DeleteIncomingRequestRequest
+	(*DeleteIncomingRequestResponse)(nil),    // 15: enmeshed.connector.v1.DeleteIncomingRequestResponse
+	(*LocalRequest)(nil),                     // 16: enmeshed.connector.v1.LocalRequest
+	(*LocalRequestFilter)(nil),               // 17: enmeshed.connector.v1.LocalRequestFilter
+	(View)(0),                                // 18: enmeshed.connector.v1.View
+	(*DecideRequestItem)(nil),                // 19: enmeshed.connector.v1.DecideRequestItem
+	(*RequestValidationResult)(nil),          // 20: enmeshed.connector.v1.RequestValidationResult
 }
 var file_enmeshed_connector_v1_incoming_requests_service_proto_depIdxs = []int32{
-	14, // 0: enmeshed.connector.v1.GetIncomingRequestResponse.request:type_name -> enmeshed.connector.v1.LocalRequest
-	15, // 1: enmeshed.connector.v1.ListIncomingRequestsRequest.filter:type_name -> enmeshed.connector.v1.LocalRequestFilter
-	16, // 2: enmeshed.connector.v1.ListIncomingRequestsRequest.view:type_name -> enmeshed.connector.v1.View
-	14, // 3: enmeshed.connector.v1.ListIncomingRequestsResponse.requests:type_name -> enmeshed.connector.v1.LocalRequest
-	17, // 4: enmeshed.connector.v1.CanAcceptIncomingRequestRequest.items:type_name -> enmeshed.connector.v1.DecideRequestItem
-	18, // 5: enmeshed.connector.v1.CanAcceptIncomingRequestResponse.result:type_name -> enmeshed.connector.v1.RequestValidationResult
-	17, // 6: enmeshed.connector.v1.AcceptIncomingRequestRequest.items:type_name -> enmeshed.connector.v1.DecideRequestItem
-	14, // 7: enmeshed.connector.v1.AcceptIncomingRequestResponse.request:type_name -> enmeshed.connector.v1.LocalRequest
-	17, // 8: enmeshed.connector.v1.CanRejectIncomingRequestRequest.items:type_name -> enmeshed.connector.v1.DecideRequestItem
-	18, // 9: enmeshed.connector.v1.CanRejectIncomingRequestResponse.result:type_name -> enmeshed.connector.v1.RequestValidationResult
-	17, // 10: enmeshed.connector.v1.RejectIncomingRequestRequest.items:type_name -> enmeshed.connector.v1.DecideRequestItem
-	14, // 11: enmeshed.connector.v1.RejectIncomingRequestResponse.request:type_name -> enmeshed.connector.v1.LocalRequest
-	0,  // 12: enmeshed.connector.v1.IncomingRequests.GetIncomingRequest:input_type -> enmeshed.connector.v1.GetIncomingRequestRequest
-	2,  // 13: enmeshed.connector.v1.IncomingRequests.ListIncomingRequests:input_type -> enmeshed.connector.v1.ListIncomingRequestsRequest
-	4,  // 14: enmeshed.connector.v1.IncomingRequests.CanAcceptIncomingRequest:input_type -> enmeshed.connector.v1.CanAcceptIncomingRequestRequest
-	6,  // 15: enmeshed.connector.v1.IncomingRequests.AcceptIncomingRequest:input_type -> enmeshed.connector.v1.AcceptIncomingRequestRequest
-	8,  // 16: enmeshed.connector.v1.IncomingRequests.CanRejectIncomingRequest:input_type -> enmeshed.connector.v1.CanRejectIncomingRequestRequest
-	10, // 17: enmeshed.connector.v1.IncomingRequests.RejectIncomingRequest:input_type -> enmeshed.connector.v1.RejectIncomingRequestRequest
-	12, // 18: enmeshed.connector.v1.IncomingRequests.DeleteIncomingRequest:input_type -> enmeshed.connector.v1.DeleteIncomingRequestRequest
-	1,  // 19: enmeshed.connector.v1.IncomingRequests.GetIncomingRequest:output_type -> enmeshed.connector.v1.GetIncomingRequestResponse
-	3,  // 20: enmeshed.connector.v1.IncomingRequests.ListIncomingRequests:output_type -> enmeshed.connector.v1.ListIncomingRequestsResponse
-	5,  // 21: enmeshed.connector.v1.IncomingRequests.CanAcceptIncomingRequest:output_type -> enmeshed.connector.v1.CanAcceptIncomingRequestResponse
-	7,  // 22: enmeshed.connector.v1.IncomingRequests.AcceptIncomingRequest:output_type -> enmeshed.connector.v1.AcceptIncomingRequestResponse
-	9,  // 23: enmeshed.connector.v1.IncomingRequests.CanRejectIncomingRequest:output_type -> enmeshed.connector.v1.CanRejectIncomingRequestResponse
-	11, // 24: enmeshed.connector.v1.IncomingRequests.RejectIncomingRequest:output_type -> enmeshed.connector.v1.RejectIncomingRequestResponse
-	13, // 25: enmeshed.connector.v1.IncomingRequests.DeleteIncomingRequest:output_type -> enmeshed.connector.v1.DeleteIncomingRequestResponse
-	19, // [19:26] is the sub-list for method output_type
-	12, // [12:19] is the sub-list for method input_type
-	12, // [12:12] is the sub-list for extension type_name
-	12, // [12:12] is the sub-list for extension extendee
-	0,  // [0:12] is the sub-list for field type_name
+	16, // 0: enmeshed.connector.v1.GetIncomingRequestResponse.request:type_name -> enmeshed.connector.v1.LocalRequest
+	17, // 1: enmeshed.connector.v1.ListIncomingRequestsRequest.filter:type_name -> enmeshed.connector.v1.LocalRequestFilter
+	18, // 2: enmeshed.connector.v1.ListIncomingRequestsRequest.view:type_name -> enmeshed.connector.v1.View
+	16, // 3: enmeshed.connector.v1.ListIncomingRequestsResponse.requests:type_name -> enmeshed.connector.v1.LocalRequest
+	19, // 4: enmeshed.connector.v1.CanAcceptIncomingRequestRequest.items:type_name -> enmeshed.connector.v1.DecideRequestItem
+	20, // 5: enmeshed.connector.v1.CanAcceptIncomingRequestResponse.result:type_name -> enmeshed.connector.v1.RequestValidationResult
+	19, // 6: enmeshed.connector.v1.AcceptIncomingRequestRequest.items:type_name -> enmeshed.connector.v1.DecideRequestItem
+	16, // 7: enmeshed.connector.v1.AcceptIncomingRequestResponse.request:type_name -> enmeshed.connector.v1.LocalRequest
+	19, // 8: enmeshed.connector.v1.CanRejectIncomingRequestRequest.items:type_name -> enmeshed.connector.v1.DecideRequestItem
+	20, // 9: enmeshed.connector.v1.CanRejectIncomingRequestResponse.result:type_name -> enmeshed.connector.v1.RequestValidationResult
+	19, // 10: enmeshed.connector.v1.RejectIncomingRequestRequest.items:type_name -> enmeshed.connector.v1.DecideRequestItem
+	16, // 11: enmeshed.connector.v1.RejectIncomingRequestResponse.request:type_name -> enmeshed.connector.v1.LocalRequest
+	16, // 12: enmeshed.connector.v1.RetryIncomingRequestResponse.request:type_name -> enmeshed.connector.v1.LocalRequest
+	0,  // 13: enmeshed.connector.v1.IncomingRequests.GetIncomingRequest:input_type -> enmeshed.connector.v1.GetIncomingRequestRequest
+	2,  // 14: enmeshed.connector.v1.IncomingRequests.ListIncomingRequests:input_type -> enmeshed.connector.v1.ListIncomingRequestsRequest
+	4,  // 15: enmeshed.connector.v1.IncomingRequests.CanAcceptIncomingRequest:input_type -> enmeshed.connector.v1.CanAcceptIncomingRequestRequest
+	6,  // 16: enmeshed.connector.v1.IncomingRequests.AcceptIncomingRequest:input_type -> enmeshed.connector.v1.AcceptIncomingRequestRequest
+	8,  // 17: enmeshed.connector.v1.IncomingRequests.CanRejectIncomingRequest:input_type -> enmeshed.connector.v1.CanRejectIncomingRequestRequest
+	10, // 18: enmeshed.connector.v1.IncomingRequests.RejectIncomingRequest:input_type -> enmeshed.connector.v1.RejectIncomingRequestRequest
+	12, // 19: enmeshed.connector.v1.IncomingRequests.RetryIncomingRequest:input_type -> enmeshed.connector.v1.RetryIncomingRequestRequest
+	14, // 20: enmeshed.connector.v1.IncomingRequests.DeleteIncomingRequest:input_type -> enmeshed.connector.v1.DeleteIncomingRequestRequest
+	1,  // 21: enmeshed.connector.v1.IncomingRequests.GetIncomingRequest:output_type -> enmeshed.connector.v1.GetIncomingRequestResponse
+	3,  // 22: enmeshed.connector.v1.IncomingRequests.ListIncomingRequests:output_type -> enmeshed.connector.v1.ListIncomingRequestsResponse
+	5,  // 23: enmeshed.connector.v1.IncomingRequests.CanAcceptIncomingRequest:output_type -> enmeshed.connector.v1.CanAcceptIncomingRequestResponse
+	7,  // 24: enmeshed.connector.v1.IncomingRequests.AcceptIncomingRequest:output_type -> enmeshed.connector.v1.AcceptIncomingRequestResponse
+	9,  // 25: enmeshed.connector.v1.IncomingRequests.CanRejectIncomingRequest:output_type -> enmeshed.connector.v1.CanRejectIncomingRequestResponse
+	11, // 26: enmeshed.connector.v1.IncomingRequests.RejectIncomingRequest:output_type -> enmeshed.connector.v1.RejectIncomingRequestResponse
+	13, // 27: enmeshed.connector.v1.IncomingRequests.RetryIncomingRequest:output_type -> enmeshed.connector.v1.RetryIncomingRequestResponse
+	15, // 28: enmeshed.connector.v1.IncomingRequests.DeleteIncomingRequest:output_type -> enmeshed.connector.v1.DeleteIncomingRequestResponse
+	21, // [21:29] is the sub-list for method output_type
+	13, // [13:21] is the sub-list for method input_type
+	13, // [13:13] is the sub-list for extension type_name
+	13, // [13:13] is the sub-list for extension extendee
+	0,  // [0:13] is the sub-list for field type_name
 }
 
 func init() { file_enmeshed_connector_v1_incoming_requests_service_proto_init() }
@@ -900,7 +1012,7 @@ func file_enmeshed_connector_v1_incoming_requests_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_enmeshed_connector_v1_incoming_requests_service_proto_rawDesc), len(file_enmeshed_connector_v1_incoming_requests_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   14,
+			NumMessages:   16,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

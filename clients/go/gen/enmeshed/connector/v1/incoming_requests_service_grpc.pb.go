@@ -25,6 +25,7 @@ const (
 	IncomingRequests_AcceptIncomingRequest_FullMethodName    = "/enmeshed.connector.v1.IncomingRequests/AcceptIncomingRequest"
 	IncomingRequests_CanRejectIncomingRequest_FullMethodName = "/enmeshed.connector.v1.IncomingRequests/CanRejectIncomingRequest"
 	IncomingRequests_RejectIncomingRequest_FullMethodName    = "/enmeshed.connector.v1.IncomingRequests/RejectIncomingRequest"
+	IncomingRequests_RetryIncomingRequest_FullMethodName     = "/enmeshed.connector.v1.IncomingRequests/RetryIncomingRequest"
 	IncomingRequests_DeleteIncomingRequest_FullMethodName    = "/enmeshed.connector.v1.IncomingRequests/DeleteIncomingRequest"
 )
 
@@ -55,6 +56,10 @@ type IncomingRequestsClient interface {
 	// idempotency key. Errors: NOT_FOUND, WRONG_REQUEST_STATUS, REQUEST_EXPIRED, DECISION_INVALID, WRONG_RELATIONSHIP_STATUS, PEER_IN_DELETION,
 	// PEER_DELETED.
 	RejectIncomingRequest(ctx context.Context, in *RejectIncomingRequestRequest, opts ...grpc.CallOption) (*RejectIncomingRequestResponse, error)
+	// Has the response of a decided request, whose delivery was given up, tried again at once; see `ResponseDelivery`. What was decided stays.
+	// Needs permission `incomingRequests:write`. Side effects: the peer gets the response. Safe to repeat with the same idempotency key. Errors:
+	// NOT_FOUND, WRONG_REQUEST_STATUS, RESPONSE_NOT_GIVEN_UP.
+	RetryIncomingRequest(ctx context.Context, in *RetryIncomingRequestRequest, opts ...grpc.CallOption) (*RetryIncomingRequestResponse, error)
 	// Deletes an expired request here. Needs permission `incomingRequests:write`. Safe to repeat with the same idempotency key. Errors:
 	// NOT_FOUND, REQUEST_NOT_EXPIRED.
 	DeleteIncomingRequest(ctx context.Context, in *DeleteIncomingRequestRequest, opts ...grpc.CallOption) (*DeleteIncomingRequestResponse, error)
@@ -128,6 +133,16 @@ func (c *incomingRequestsClient) RejectIncomingRequest(ctx context.Context, in *
 	return out, nil
 }
 
+func (c *incomingRequestsClient) RetryIncomingRequest(ctx context.Context, in *RetryIncomingRequestRequest, opts ...grpc.CallOption) (*RetryIncomingRequestResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RetryIncomingRequestResponse)
+	err := c.cc.Invoke(ctx, IncomingRequests_RetryIncomingRequest_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *incomingRequestsClient) DeleteIncomingRequest(ctx context.Context, in *DeleteIncomingRequestRequest, opts ...grpc.CallOption) (*DeleteIncomingRequestResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(DeleteIncomingRequestResponse)
@@ -165,6 +180,10 @@ type IncomingRequestsServer interface {
 	// idempotency key. Errors: NOT_FOUND, WRONG_REQUEST_STATUS, REQUEST_EXPIRED, DECISION_INVALID, WRONG_RELATIONSHIP_STATUS, PEER_IN_DELETION,
 	// PEER_DELETED.
 	RejectIncomingRequest(context.Context, *RejectIncomingRequestRequest) (*RejectIncomingRequestResponse, error)
+	// Has the response of a decided request, whose delivery was given up, tried again at once; see `ResponseDelivery`. What was decided stays.
+	// Needs permission `incomingRequests:write`. Side effects: the peer gets the response. Safe to repeat with the same idempotency key. Errors:
+	// NOT_FOUND, WRONG_REQUEST_STATUS, RESPONSE_NOT_GIVEN_UP.
+	RetryIncomingRequest(context.Context, *RetryIncomingRequestRequest) (*RetryIncomingRequestResponse, error)
 	// Deletes an expired request here. Needs permission `incomingRequests:write`. Safe to repeat with the same idempotency key. Errors:
 	// NOT_FOUND, REQUEST_NOT_EXPIRED.
 	DeleteIncomingRequest(context.Context, *DeleteIncomingRequestRequest) (*DeleteIncomingRequestResponse, error)
@@ -195,6 +214,9 @@ func (UnimplementedIncomingRequestsServer) CanRejectIncomingRequest(context.Cont
 }
 func (UnimplementedIncomingRequestsServer) RejectIncomingRequest(context.Context, *RejectIncomingRequestRequest) (*RejectIncomingRequestResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method RejectIncomingRequest not implemented")
+}
+func (UnimplementedIncomingRequestsServer) RetryIncomingRequest(context.Context, *RetryIncomingRequestRequest) (*RetryIncomingRequestResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RetryIncomingRequest not implemented")
 }
 func (UnimplementedIncomingRequestsServer) DeleteIncomingRequest(context.Context, *DeleteIncomingRequestRequest) (*DeleteIncomingRequestResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method DeleteIncomingRequest not implemented")
@@ -328,6 +350,24 @@ func _IncomingRequests_RejectIncomingRequest_Handler(srv interface{}, ctx contex
 	return interceptor(ctx, in, info, handler)
 }
 
+func _IncomingRequests_RetryIncomingRequest_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RetryIncomingRequestRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(IncomingRequestsServer).RetryIncomingRequest(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: IncomingRequests_RetryIncomingRequest_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(IncomingRequestsServer).RetryIncomingRequest(ctx, req.(*RetryIncomingRequestRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _IncomingRequests_DeleteIncomingRequest_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(DeleteIncomingRequestRequest)
 	if err := dec(in); err != nil {
@@ -376,6 +416,10 @@ var IncomingRequests_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "RejectIncomingRequest",
 			Handler:    _IncomingRequests_RejectIncomingRequest_Handler,
+		},
+		{
+			MethodName: "RetryIncomingRequest",
+			Handler:    _IncomingRequests_RetryIncomingRequest_Handler,
 		},
 		{
 			MethodName: "DeleteIncomingRequest",

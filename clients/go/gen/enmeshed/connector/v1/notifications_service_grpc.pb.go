@@ -32,7 +32,8 @@ const (
 type NotificationsClient interface {
 	// Returns one notification. Needs permission `notifications:read`. Safe to repeat. Errors: NOT_FOUND.
 	GetNotification(ctx context.Context, in *GetNotificationRequest, opts ...grpc.CallOption) (*GetNotificationResponse, error)
-	// Returns one page of notifications, newest first; own ones once they are sent. Needs permission `notifications:read`. Safe to repeat. Errors: PAGE_TOKEN_INVALID.
+	// Returns one page of notifications, newest first; own ones once they are sent, and those whose sending was given up, which are in Error.
+	// Needs permission `notifications:read`. Safe to repeat. Errors: PAGE_TOKEN_INVALID.
 	ListNotifications(ctx context.Context, in *ListNotificationsRequest, opts ...grpc.CallOption) (*ListNotificationsResponse, error)
 	// Processes a received notification that failed once more, or has an own one sent again. Needs permission `notifications:write`. Side
 	// effects: those of its items. Safe to repeat. Errors: NOT_FOUND, NOTIFICATION_NOT_FAILED, and the reason of the failure when it fails again.
@@ -85,7 +86,8 @@ func (c *notificationsClient) RetryNotification(ctx context.Context, in *RetryNo
 type NotificationsServer interface {
 	// Returns one notification. Needs permission `notifications:read`. Safe to repeat. Errors: NOT_FOUND.
 	GetNotification(context.Context, *GetNotificationRequest) (*GetNotificationResponse, error)
-	// Returns one page of notifications, newest first; own ones once they are sent. Needs permission `notifications:read`. Safe to repeat. Errors: PAGE_TOKEN_INVALID.
+	// Returns one page of notifications, newest first; own ones once they are sent, and those whose sending was given up, which are in Error.
+	// Needs permission `notifications:read`. Safe to repeat. Errors: PAGE_TOKEN_INVALID.
 	ListNotifications(context.Context, *ListNotificationsRequest) (*ListNotificationsResponse, error)
 	// Processes a received notification that failed once more, or has an own one sent again. Needs permission `notifications:write`. Side
 	// effects: those of its items. Safe to repeat. Errors: NOT_FOUND, NOTIFICATION_NOT_FAILED, and the reason of the failure when it fails again.

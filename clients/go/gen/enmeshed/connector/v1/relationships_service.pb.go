@@ -1506,8 +1506,8 @@ type ListRelationshipAttributesRequest struct {
 	PageToken string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	// True: without relationship attributes that are marked as technical.
 	HideTechnical bool `protobuf:"varint,4,opt,name=hide_technical,json=hideTechnical,proto3" json:"hide_technical,omitempty"`
-	// True: of each attribute only the newest version that was exchanged.
-	OnlyLatestVersions bool `protobuf:"varint,5,opt,name=only_latest_versions,json=onlyLatestVersions,proto3" json:"only_latest_versions,omitempty"`
+	// Of each attribute only the newest version that was exchanged. Absent: true.
+	OnlyLatestVersions *bool `protobuf:"varint,5,opt,name=only_latest_versions,json=onlyLatestVersions,proto3,oneof" json:"only_latest_versions,omitempty"`
 	unknownFields      protoimpl.UnknownFields
 	sizeCache          protoimpl.SizeCache
 }
@@ -1571,8 +1571,8 @@ func (x *ListRelationshipAttributesRequest) GetHideTechnical() bool {
 }
 
 func (x *ListRelationshipAttributesRequest) GetOnlyLatestVersions() bool {
-	if x != nil {
-		return x.OnlyLatestVersions
+	if x != nil && x.OnlyLatestVersions != nil {
+		return *x.OnlyLatestVersions
 	}
 	return false
 }
@@ -1718,14 +1718,15 @@ const file_enmeshed_connector_v1_relationships_service_proto_rawDesc = "" +
 	"\x1cDecomposeRelationshipRequest\x12\x10\n" +
 	"\x02id\x18\x01 \x01(\tB\x00R\x02id\x12)\n" +
 	"\x0fidempotency_key\x18\x0f \x01(\tB\x00R\x0eidempotencyKey\"\x1f\n" +
-	"\x1dDecomposeRelationshipResponse\"\xce\x01\n" +
+	"\x1dDecomposeRelationshipResponse\"\xec\x01\n" +
 	"!ListRelationshipAttributesRequest\x12\x10\n" +
 	"\x02id\x18\x01 \x01(\tB\x00R\x02id\x12\x1d\n" +
 	"\tpage_size\x18\x02 \x01(\x05B\x00R\bpageSize\x12\x1f\n" +
 	"\n" +
 	"page_token\x18\x03 \x01(\tB\x00R\tpageToken\x12%\n" +
-	"\x0ehide_technical\x18\x04 \x01(\bR\rhideTechnical\x120\n" +
-	"\x14only_latest_versions\x18\x05 \x01(\bR\x12onlyLatestVersions\"\x93\x01\n" +
+	"\x0ehide_technical\x18\x04 \x01(\bR\rhideTechnical\x125\n" +
+	"\x14only_latest_versions\x18\x05 \x01(\bH\x00R\x12onlyLatestVersions\x88\x01\x01B\x17\n" +
+	"\x15_only_latest_versions\"\x93\x01\n" +
 	"\"ListRelationshipAttributesResponse\x12E\n" +
 	"\n" +
 	"attributes\x18\x01 \x03(\v2%.enmeshed.connector.v1.LocalAttributeR\n" +
@@ -1864,6 +1865,7 @@ func file_enmeshed_connector_v1_relationships_service_proto_init() {
 		(*GetRelationshipRequest_Id)(nil),
 		(*GetRelationshipRequest_Peer)(nil),
 	}
+	file_enmeshed_connector_v1_relationships_service_proto_msgTypes[27].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{

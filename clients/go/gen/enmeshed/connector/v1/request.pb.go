@@ -490,7 +490,9 @@ func (x *LocalResponse) GetSource() *RequestSource {
 	return nil
 }
 
-// How the second half of a decision goes: sending the response or creating the relationship. It is repeated until it is done.
+// How the second half of a decision goes: sending the response or creating the relationship. It is repeated until it is done, or given up:
+// when it was refused once more after a day of refusals. It was given up when it is neither `done` nor has a `next_attempt_time`; the event
+// `connector.responseDeliveryFailed` tells of it, and `RetryIncomingRequest` has it tried again.
 type ResponseDelivery struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// True: done.
@@ -573,7 +575,10 @@ type RequestValidationResult struct {
 	// What is wrong, for people; empty on success.
 	Message string `protobuf:"bytes,3,opt,name=message,proto3" json:"message,omitempty"`
 	// The results of the items, in their order; those of a group hold those of its items.
-	Items         []*RequestValidationResult `protobuf:"bytes,4,rep,name=items,proto3" json:"items,omitempty"`
+	Items []*RequestValidationResult `protobuf:"bytes,4,rep,name=items,proto3" json:"items,omitempty"`
+	// The first wrong field as errors name it, such as `content.items[0].query.tags[1]` or `items[2].accept.form_field.response`; the path of the
+	// item when it is wrong as a whole; empty on success, and when the failure is of no field.
+	Field         string `protobuf:"bytes,5,opt,name=field,proto3" json:"field,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -634,6 +639,13 @@ func (x *RequestValidationResult) GetItems() []*RequestValidationResult {
 		return x.Items
 	}
 	return nil
+}
+
+func (x *RequestValidationResult) GetField() string {
+	if x != nil {
+		return x.Field
+	}
+	return ""
 }
 
 // The decision on one element of a request: on an item, or on a group of items.
@@ -928,7 +940,8 @@ func (*AcceptRequestItem_ShareAuthorizationRequest) isAcceptRequestItem_Paramete
 // The rejection of an item.
 type RejectRequestItem struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// A code that the peer may act on, at most 100 characters; empty: none.
+	// A code that the peer may act on, at most 200 characters; empty: none. What is outside of the Basic Multilingual Plane (most emoji)
+	// counts twice here and in `message`, as in UTF-16.
 	Code string `protobuf:"bytes,1,opt,name=code,proto3" json:"code,omitempty"`
 	// A text for people, at most 1000 characters; empty: none.
 	Message       string `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"`
@@ -1352,13 +1365,14 @@ const file_enmeshed_connector_v1_request_proto_rawDesc = "" +
 	"\x04done\x18\x01 \x01(\bR\x04done\x12\x1a\n" +
 	"\battempts\x18\x02 \x01(\x05R\battempts\x12F\n" +
 	"\x11next_attempt_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x0fnextAttemptTime\x12*\n" +
-	"\x11last_error_reason\x18\x04 \x01(\tR\x0flastErrorReason\"\xac\x01\n" +
+	"\x11last_error_reason\x18\x04 \x01(\tR\x0flastErrorReason\"\xc2\x01\n" +
 	"\x17RequestValidationResult\x12\x1d\n" +
 	"\n" +
 	"is_success\x18\x01 \x01(\bR\tisSuccess\x12\x12\n" +
 	"\x04code\x18\x02 \x01(\tR\x04code\x12\x18\n" +
 	"\amessage\x18\x03 \x01(\tR\amessage\x12D\n" +
-	"\x05items\x18\x04 \x03(\v2..enmeshed.connector.v1.RequestValidationResultR\x05items\"\xf0\x01\n" +
+	"\x05items\x18\x04 \x03(\v2..enmeshed.connector.v1.RequestValidationResultR\x05items\x12\x14\n" +
+	"\x05field\x18\x05 \x01(\tR\x05field\"\xf0\x01\n" +
 	"\x11DecideRequestItem\x12B\n" +
 	"\x06accept\x18\x01 \x01(\v2(.enmeshed.connector.v1.AcceptRequestItemH\x00R\x06accept\x12B\n" +
 	"\x06reject\x18\x02 \x01(\v2(.enmeshed.connector.v1.RejectRequestItemH\x00R\x06reject\x12E\n" +

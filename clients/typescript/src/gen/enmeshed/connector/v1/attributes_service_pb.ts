@@ -462,7 +462,7 @@ export type ListAttributesRequest = Message<"enmeshed.connector.v1.ListAttribute
 
   /**
    * Only the newest versions: of own identity attributes the newest there is, of shared ones the newest that was shared. Absent: true
-   * with `own_identity`, else false.
+   * with one of `own_identity`, `shared_with_peer` and `of_peer`, else false.
    *
    * @generated from field: optional bool only_latest_versions = 10;
    */

@@ -38,7 +38,7 @@ export const file_enmeshed_connector_v1_event: GenFile = /*@__PURE__*/
  *
  * | type | data | permission |
  * |---|---|---|
- * | `runtime.initializing`, `.initialized`, `.modulesLoaded`, `.modulesInitialized`, `.modulesStarted` | runtime_phase | `account:read` |
+ * | `runtime.initializing`, `.initialized`, `.modulesLoaded`, `.modulesInitialized`, `.modulesStarted` | runtime_phase | `account:read`; published by modules only: a start is nothing that lasts |
  * | `transport.messageReceived`, `.messageSent`, `.messageDelivered`, `.messageWasReadAtChanged` | message | `messages:read` |
  * | `transport.peerRelationshipTemplateLoaded`, `.relationshipTemplateAllocationsExhausted` | relationship_template | `relationshipTemplates:read` |
  * | `transport.relationshipChanged`, `.relationshipReactivationRequested`, `.relationshipReactivationCompleted` | relationship | `relationships:read` |
@@ -238,7 +238,7 @@ export type Event = Message<"enmeshed.connector.v1.Event"> & {
     case: "datawalletSynchronized";
   } | {
     /**
-     * A phase of the start of this account.
+     * A phase of the start of this account; this server itself publishes none.
      *
      * @generated from field: enmeshed.connector.v1.RuntimePhase runtime_phase = 27;
      */
@@ -604,7 +604,8 @@ export const FailedEventSchema: GenMessage<FailedEvent> = /*@__PURE__*/
   messageDesc(file_enmeshed_connector_v1_event, 10);
 
 /**
- * A call whose outcome is unknown (see OUTCOME_UNKNOWN) or has become known.
+ * A call whose outcome is unknown (see OUTCOME_UNKNOWN) or has become known. Each is told once. Of a call whose process died only
+ * `connector.outcomeResolved` is told.
  *
  * @generated from message enmeshed.connector.v1.Outcome
  */

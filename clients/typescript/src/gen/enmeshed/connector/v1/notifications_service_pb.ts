@@ -265,7 +265,8 @@ export const Notifications: GenService<{
     output: typeof GetNotificationResponseSchema;
   },
   /**
-   * Returns one page of notifications, newest first; own ones once they are sent. Needs permission `notifications:read`. Safe to repeat. Errors: PAGE_TOKEN_INVALID.
+   * Returns one page of notifications, newest first; own ones once they are sent, and those whose sending was given up, which are in Error.
+   * Needs permission `notifications:read`. Safe to repeat. Errors: PAGE_TOKEN_INVALID.
    *
    * @generated from rpc enmeshed.connector.v1.Notifications.ListNotifications
    */
