@@ -20,6 +20,7 @@ from enmeshed.connector.v1 import (
 from enmeshed_client import Connector as Client
 from enmeshed_client import upload
 from tests.support.connector import RunningConnector, relate, running_connector
+from tests.support.deliveries import give_up
 from tests.support.named_calls import call, failure, until
 
 YES: dict[str, Any] = {"accept": {}}
@@ -557,3 +558,93 @@ async def test_a_watch_ends_when_the_server_stops(tmp_path: Path) -> None:
             with pytest.raises(grpc.aio.AioRpcError) as caught:
                 await ended
             assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
+
+
+async def test_a_rejection_that_the_peer_could_not_read_is_refused(
+    running: RunningConnector, alice: Client, bob: Client
+) -> None:
+    await relate(running)
+    content = asks(consent(must=False))
+    sent = (await call(alice, "Messages.SendRequest", peer=running.accounts["bob"], content=content)).request
+    await undecided(bob)
+    too_long: dict[str, Any] = {"reject": {"code": "no", "message": "😀" * 501}}
+    code = "error.consumption.requests.servalErrorDuringRequestItemProcessing"
+    able = await call(bob, "IncomingRequests.CanRejectIncomingRequest", id=sent.id, items=[too_long])
+    assert (able.result.is_success, able.result.items[0].code) == (False, code)
+    refused = await failure(bob, "IncomingRequests.RejectIncomingRequest", id=sent.id, items=[too_long])
+    assert (refused.reason, refused.facts["code"]) == ("DECISION_INVALID", code)
+    assert [violation.field for violation in refused.violations] == ["items[0].reject.message"]
+    (waiting,) = await incoming(bob)
+    assert not waiting.HasField("response")
+
+    longest: dict[str, Any] = {"reject": {"code": "c" * 200, "message": "😀" * 500}}
+    await call(bob, "IncomingRequests.RejectIncomingRequest", id=sent.id, items=[longest])
+    done = await outgoing_in(alice, sent.id, "COMPLETED")
+    (item,) = done.response.content.response.items
+    assert (item.reject.code, item.reject.message) == ("c" * 200, "😀" * 500)
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity"])
+async def test_an_answer_that_is_no_number_of_json_is_refused(
+    running: RunningConnector, alice: Client, bob: Client, number: str
+) -> None:
+    await relate(running)
+    item = {"formField": {"title": "How much?", "mustBeAccepted": False, "settings": {"doubleField": {}}}}
+    sent = (await call(alice, "Messages.SendRequest", peer=running.accounts["bob"], content=asks(item))).request
+    await undecided(bob)
+    answer = {"accept": {"formField": {"response": {"number": number}}}}
+    code = "error.consumption.requests.invalidAcceptParameters"
+    able = await call(bob, "IncomingRequests.CanAcceptIncomingRequest", id=sent.id, items=[answer])
+    assert able.result.items[0].code == code
+    refused = await failure(bob, "IncomingRequests.AcceptIncomingRequest", id=sent.id, items=[answer])
+    assert (refused.reason, refused.facts["code"]) == ("DECISION_INVALID", code)
+    assert refused.violations[0].field.startswith("items[0]")
+
+
+async def test_an_acceptance_says_no_more_than_its_item_takes(
+    running: RunningConnector, alice: Client, bob: Client
+) -> None:
+    await relate(running)
+    sent = (await call(alice, "Messages.SendRequest", peer=running.accounts["bob"], content=asks(consent()))).request
+    await undecided(bob)
+    filled: dict[str, Any] = {"accept": {"formField": {"response": {"text": "yes"}}}}
+    code = "error.consumption.requests.invalidAcceptParameters"
+    able = await call(bob, "IncomingRequests.CanAcceptIncomingRequest", id=sent.id, items=[filled])
+    assert able.result.items[0].code == code
+    refused = await failure(bob, "IncomingRequests.AcceptIncomingRequest", id=sent.id, items=[filled])
+    assert (refused.reason, refused.facts["code"]) == ("DECISION_INVALID", code)
+    assert [violation.field for violation in refused.violations] == ["items[0].accept"]
+    await call(bob, "IncomingRequests.AcceptIncomingRequest", id=sent.id, items=[YES])
+
+
+async def test_a_response_that_was_given_up_is_seen_and_tried_again(
+    running: RunningConnector, alice: Client, bob: Client
+) -> None:
+    made = await template(alice, onNewRelationship=asks()["request"])
+    await load(bob, made)
+    received = await undecided(bob)
+    early = await failure(bob, "IncomingRequests.RetryIncomingRequest", id=received.id)
+    assert early.reason == "WRONG_REQUEST_STATUS"
+    await call(alice, "RelationshipTemplates.DeleteTemplate", id=made.id)
+    await call(bob, "IncomingRequests.AcceptIncomingRequest", id=received.id, items=[YES])
+    await give_up(running, "bob", f"response:{received.id}")
+
+    async def delivery() -> request_pb2.ResponseDelivery:
+        shown = await call(bob, "IncomingRequests.GetIncomingRequest", id=received.id)
+        found: request_pb2.ResponseDelivery = shown.request.response_delivery
+        return found
+
+    given_up = await delivery()
+    assert not given_up.done and not given_up.HasField("next_attempt_time")
+    assert given_up.last_error_reason
+    retry = {"id": received.id, "idempotencyKey": bob.idempotency_key()}
+    retried = (await call(bob, "IncomingRequests.RetryIncomingRequest", **retry)).request
+    assert retried.status == request_pb2.LOCAL_REQUEST_STATUS_DECIDED
+    again = await until(delivery, is_so=lambda found: found.attempts > given_up.attempts)
+    assert again.HasField("next_attempt_time")
+    # The same call is one; another one finds nothing given up.
+    await call(bob, "IncomingRequests.RetryIncomingRequest", **retry)
+    refused = await failure(bob, "IncomingRequests.RetryIncomingRequest", id=received.id)
+    assert refused.reason == "RESPONSE_NOT_GIVEN_UP"
+    assert (await delivery()).attempts == again.attempts
+    assert (await failure(bob, "IncomingRequests.RetryIncomingRequest", id=UNKNOWN)).reason == "NOT_FOUND"

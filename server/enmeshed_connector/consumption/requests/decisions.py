@@ -12,11 +12,15 @@ from typing import Final
 from enmeshed_connector.consumption.attributes.repository import Reader
 from enmeshed_connector.consumption.requests.documents import MESSAGE, is_group
 from enmeshed_connector.consumption.requests.processors.base import Asked
+from enmeshed_connector.consumption.requests.processors.failures import invalid_decision, unreadable_decision
 from enmeshed_connector.consumption.requests.processors.keys import check_key_uniqueness_for_acceptance
 from enmeshed_connector.consumption.requests.processors.registry import Processors
-from enmeshed_connector.consumption.requests.results import SUCCESS, ValidationResult
+from enmeshed_connector.consumption.requests.results import SUCCESS, Problem, ValidationResult
+from enmeshed_connector.content.errors import ContentInvalid
+from enmeshed_connector.content.responses import rejection_violations
 from enmeshed_connector.core.canonical_json import JsonObject
-from enmeshed_connector.core.errors import DomainError, InvalidArgument
+from enmeshed_connector.core.errors import DomainError
+from enmeshed_connector.core.malformed import MalformedValue
 from enmeshed_connector.transport.objects import Document
 from enmeshed_connector.transport.relationship_documents import Status, relationship_with
 
@@ -150,14 +154,22 @@ class DecisionChecks:
         self, item: JsonObject, decision: JsonObject, asked: Asked, reader: Reader
     ) -> ValidationResult:
         processor = self._processors.for_item(item)
+        if decision.get("accept") is not True and (violations := rejection_violations(decision, "reject")):
+            return unreadable_decision(Problem(f"{violations[0].field} {violations[0].description}.", violations))
         check = processor.can_accept if decision.get("accept") is True else processor.can_reject
         try:
-            return await check(item, decision, asked, reader)
+            result = await check(item, decision, asked, reader)
         except DomainError as error:
             if error.code.is_passing:
                 raise
-            kind = "serval" if isinstance(error, InvalidArgument) else "unexpected"
+            # Only what breaks the rules of a type is told so; what the network forbids besides is not.
+            kind = "serval" if isinstance(error, ContentInvalid | MalformedValue) else "unexpected"
             return ValidationResult.failure(f"requests.{kind}ErrorDuringRequestItemProcessing", error.message)
+        if not result.is_success or decision.get("accept") is not True:
+            return result
+        # What is said and not looked at would be taken for agreed.
+        more = [name for name in decision if name != "accept" and name not in processor.parameters and name[0] != "_"]
+        return invalid_decision(f"Items of this type take no {', '.join(more)}.", "accept") if more else result
 
     def _check_keys(self, content: JsonObject, decisions: Sequence[JsonObject]) -> ValidationResult:
         try:

@@ -42,6 +42,7 @@ class RequestExpired(FailedPrecondition):
     """The time in which the request can be answered is over."""
 
     reason, code = "REQUEST_EXPIRED", Code.FAILED_PRECONDITION
+    default_official_code = "error.runtime.unknown"
 
 
 class RequestNotExpired(FailedPrecondition):

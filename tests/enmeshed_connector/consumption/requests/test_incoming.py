@@ -14,10 +14,13 @@ from enmeshed_connector.consumption.requests.errors import (
     NoAcceptedRequest,
     RelationshipUnsuitable,
     RequestExpired,
+    ResponseNotGivenUp,
     WrongCreationContent,
     WrongRequestStatus,
 )
+from enmeshed_connector.consumption.requests.processors.base import ItemProcessor
 from enmeshed_connector.core.dates import format_date
+from enmeshed_connector.core.errors import FailedPrecondition
 from enmeshed_connector.transport.errors import RecordMissing
 from enmeshed_connector.transport.objects import MESSAGES, RELATIONSHIPS, Document
 from enmeshed_connector.transport.relationship_operations import REVOKE, TERMINATE
@@ -287,3 +290,124 @@ async def test_handing_over_happens_once(alice: Asking, bob: Asking) -> None:
     await bob.accept(sent["id"])
     with pytest.raises(WrongRequestStatus):
         await bob.holder.run(lambda work: incoming.require_manual_decision(sent["id"], work))
+
+
+def field(answer: str = "DoubleFormFieldSettings") -> Document:
+    """Returns an item that asks for something to be filled in."""
+    return {
+        "@type": "FormFieldRequestItem",
+        "title": "How much?",
+        "mustBeAccepted": False,
+        "settings": {"@type": answer},
+    }
+
+
+SERVAL = "error.consumption.requests.servalErrorDuringRequestItemProcessing"
+
+
+@pytest.mark.parametrize(
+    ("texts", "fields"),
+    [
+        ({"code": "c" * 200, "message": "😀" * 500}, []),
+        ({"code": "c" * 201}, ["items[0].reject.code"]),
+        ({"message": "😀" * 501}, ["items[0].reject.message"]),
+        ({"code": 1, "message": None}, ["items[0].reject.code", "items[0].reject.message"]),
+    ],
+)
+async def test_a_rejection_says_no_more_than_peers_read(
+    alice: Asking, bob: Asking, texts: dict[str, object], fields: list[str]
+) -> None:
+    sent = await alice.ask(bob, asks(consent(must=False)))
+    incoming, decision = bob.consumption.incoming_requests, {"accept": False, **texts}
+    result = await incoming.can_reject(sent["id"], [decision])
+    assert result.is_success is not bool(fields)
+    if not fields:
+        await bob.holder.run(lambda work: incoming.reject(sent["id"], [decision], work))
+        await deliver(bob)
+        await alice.sync()
+        assert (await alice.request(sent["id"]))["status"] == "Completed"
+        return
+    assert result.items[0].code == SERVAL
+    with pytest.raises(DecisionInvalid) as caught:
+        await bob.holder.run(lambda work: incoming.reject(sent["id"], [decision], work))
+    assert caught.value.official_code == SERVAL
+    assert [violation.field for violation in caught.value.violations] == fields
+    assert (await bob.request(sent["id"]))["status"] == "DecisionRequired"
+    assert await bob.holder.all(DELIVERIES) == []
+
+
+async def test_a_response_that_no_peer_could_read_is_not_made(
+    alice: Asking, bob: Asking, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def accept(*_: object) -> Document:
+        return accepted(result="Perhaps")
+
+    monkeypatch.setattr(ItemProcessor, "accept", accept)
+    sent = await alice.ask(bob)
+    with pytest.raises(DecisionInvalid) as caught:
+        await bob.accept(sent["id"])
+    assert caught.value.official_code == SERVAL
+    assert [violation.field for violation in caught.value.violations] == ["response.items[0].result"]
+    assert (await bob.request(sent["id"]))["status"] == "DecisionRequired"
+    assert await bob.holder.all(DELIVERIES) == []
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), float("-inf")])
+async def test_what_is_filled_in_is_a_number_that_json_has(alice: Asking, bob: Asking, number: float) -> None:
+    sent = await alice.ask(bob, asks(field()))
+    incoming, decision = bob.consumption.incoming_requests, {"accept": True, "response": number}
+    result = await incoming.can_accept(sent["id"], [decision])
+    assert result.items[0].code == "error.consumption.requests.invalidAcceptParameters"
+    with pytest.raises(DecisionInvalid) as caught:
+        await bob.holder.run(lambda work: incoming.accept(sent["id"], [decision], work))
+    assert caught.value.official_code == "error.consumption.requests.invalidAcceptParameters"
+
+
+async def test_characters_that_are_forbidden_are_no_fault_of_the_type(alice: Asking, bob: Asking) -> None:
+    item = {"@type": "CreateAttributeRequestItem", "attribute": identity("", "日本"), "mustBeAccepted": True}
+    await alice.tell(bob, asks(item, id="REQ00000000000000001"))
+    result = await bob.consumption.incoming_requests.can_accept("REQ00000000000000001", [YES])
+    assert result.items[0].code == "error.consumption.requests.unexpectedErrorDuringRequestItemProcessing"
+
+
+async def test_a_response_that_was_given_up_can_be_tried_again(network: Network, alice: Asking, bob: Asking) -> None:
+    sent = await alice.ask(bob)
+    incoming = bob.consumption.incoming_requests
+    await bob.accept(sent["id"])
+    with pytest.raises(ResponseNotGivenUp):
+        await bob.holder.run(lambda work: incoming.retry(sent["id"], work))
+
+    def refuse() -> None:
+        raise FailedPrecondition("The Backbone wants none of it.")
+
+    for _ in range(6):
+        bob.holder.faults.do("messages.send", refuse)
+        await bob.consumption.deliveries.send_due()
+        network.clock.advance(timedelta(days=1))
+    (delivery,) = await bob.holder.all(DELIVERIES)
+    assert "nextAttemptAt" not in delivery
+    assert (await bob.request(sent["id"]))["status"] == "Decided"
+
+    await bob.holder.run(lambda work: incoming.retry(sent["id"], work))
+    with pytest.raises(ResponseNotGivenUp):
+        await bob.holder.run(lambda work: incoming.retry(sent["id"], work))
+    assert await bob.consumption.deliveries.send_due()
+    await alice.sync()
+    assert (await alice.request(sent["id"]))["status"] == "Completed"
+    with pytest.raises(WrongRequestStatus):
+        await bob.holder.run(lambda work: incoming.retry(sent["id"], work))
+    with pytest.raises(RecordMissing):
+        await bob.holder.run(lambda work: incoming.retry("REQ00000000000000000", work))
+
+
+@pytest.mark.parametrize("more", [{"response": "yes"}, {"deletionDate": "2099-01-01T00:00:00.000Z"}, {"tags": []}])
+async def test_an_acceptance_holds_nothing_that_its_item_does_not_take(
+    alice: Asking, bob: Asking, more: dict[str, object]
+) -> None:
+    sent = await alice.ask(bob)
+    incoming, decision = bob.consumption.incoming_requests, {**YES, **more}
+    result = await incoming.can_accept(sent["id"], [decision])
+    assert result.items[0].code == "error.consumption.requests.invalidAcceptParameters"
+    with pytest.raises(DecisionInvalid) as caught:
+        await bob.holder.run(lambda work: incoming.accept(sent["id"], [decision], work))
+    assert [violation.field for violation in caught.value.violations] == ["items[0].accept"]

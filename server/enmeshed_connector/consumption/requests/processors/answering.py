@@ -59,6 +59,7 @@ class AnsweringProcessor(ItemProcessor):
         self, context: AccountContext, attributes: AttributeController, answers: Answers, received: Received
     ) -> None:
         """Takes the account, and who keeps its attributes."""
+        self.parameters = frozenset({self.names.existing, self.names.new, "tags"})
         self._own_address = context.identity.address
         self._attributes = attributes
         self._answers = answers

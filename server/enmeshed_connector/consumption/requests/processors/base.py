@@ -43,6 +43,8 @@ class ItemProcessor:
 
     response_types: frozenset[str] = frozenset({"AcceptResponseItem"})
     """The `@type`s of response items that accept such an item."""
+    parameters: frozenset[str] = frozenset()
+    """What a decision that accepts such an item may hold besides."""
 
     async def can_create(self, item: JsonObject, asked: Asked, reader: Reader) -> ValidationResult:
         """Tells whether this identity may ask it."""

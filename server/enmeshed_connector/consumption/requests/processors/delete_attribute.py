@@ -44,6 +44,7 @@ class DeleteAttributeProcessor(ItemProcessor):
     """Items that ask for a deletion."""
 
     response_types = frozenset(ACCEPTING_TYPES["DeleteAttributeRequestItem"])
+    parameters = frozenset({"deletionDate"})
 
     def __init__(self, context: AccountContext, attributes: AttributeController, received: Received) -> None:
         """Takes the account, and who keeps its attributes."""

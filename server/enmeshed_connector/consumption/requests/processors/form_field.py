@@ -18,6 +18,7 @@ class FormFieldProcessor(ItemProcessor):
     """Items that ask for an answer which is kept nowhere but in the response."""
 
     response_types = frozenset(ACCEPTING_TYPES["FormFieldRequestItem"])
+    parameters = frozenset({"response"})
 
     async def can_create(self, item: JsonObject, asked: Asked, reader: Reader) -> ValidationResult:
         """Tells whether the settings go together."""
