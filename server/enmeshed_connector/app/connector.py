@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Collection, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from types import TracebackType
@@ -144,6 +144,7 @@ class Connector:
         environment: Mapping[str, str] | None = None,
         clock: Clock | None = None,
         random: Callable[[int], bytes] = os.urandom,
+        stop_within: timedelta = timedelta(seconds=60),
     ) -> None:
         """Takes the settings; does nothing yet.
 
@@ -152,8 +153,11 @@ class Connector:
             environment: The environment variables, for proxies; those of the process when None.
             clock: Tells time.
             random: Where keys, ids and jitter come from.
+            stop_within: How long each part has to stop, besides the time in which calls end. What takes longer is left
+                behind: the process must end, and what it has acknowledged is durable.
         """
         self._settings = settings
+        self._stop_within = stop_within
         self._environment = os.environ if environment is None else environment
         self._clock = clock or SystemClock()
         self._random = random
@@ -191,11 +195,11 @@ class Connector:
         settings = self._settings
         self._automation = automation_of(settings)
         databases = make_databases(settings.database, clock=self._clock)
-        self._stack.push_async_callback(databases.close)
+        self._stop_at_end("the databases", databases.close)
         server_store = await databases.open(
             settings.database.server_database, (*SERVER_COLLECTIONS, *PAGING_COLLECTIONS)
         )
-        self._stack.push_async_callback(server_store.close)
+        self._stop_at_end("the server's database", server_store.close)
         keys = ApiKeyStore(server_store, self._clock, self._random)
         if settings.api_keys.bootstrap_file is not None:
             await keys.take_bootstrap(_read(settings))
@@ -209,14 +213,14 @@ class Connector:
         server = await self._make_server(server_store, overview)
         self.port = await server.start()
         # Last in, first out: calls end before what they use.
-        self._stack.push_async_callback(server.stop)
+        self._stop_at_end("the server", server.stop, seconds(settings.server.drain_seconds))
 
     async def _open_accounts(self, databases: Databases, gateway: BackboneGateway) -> dict[str, AccountRuntime]:
         worker = worker_name()
         runtimes = {}
         for name, account in self._settings.accounts.items():
             store: Store = await databases.open(f"acc-{name}")
-            self._stack.push_async_callback(store.close)
+            self._stop_at_end(f"the database of {name}", store.close)
             environment = Environment(
                 account=name,
                 settings=transport_settings(self._settings.backbone, account),
@@ -255,7 +259,21 @@ class Connector:
                 if isinstance(result, Exception):
                     self._logger.error("a task of the Connector failed", exc_info=result)
 
-        self._stack.push_async_callback(stop)
+        self._stop_at_end("the accounts", stop)
+
+    def _stop_at_end(self, what: str, stop: Callable[[], Awaitable[None]], besides: timedelta = timedelta()) -> None:
+        """Has something stopped when the block ends, in the reverse order of these calls."""
+
+        async def stop_in_time() -> None:
+            stopping = asyncio.ensure_future(stop())
+            done, _ = await asyncio.wait({stopping}, timeout=(self._stop_within + besides).total_seconds())
+            if done:
+                stopping.result()
+                return
+            stopping.cancel()
+            self._logger.error("does not stop and is left behind", what=what)
+
+        self._stack.push_async_callback(stop_in_time)
 
     async def _become_ready(self) -> None:
         await self.wait_until_ready()
@@ -309,7 +327,7 @@ class Connector:
             page_tokens=tokens,
             options=SubscriptionOptions(heartbeat=seconds(self._settings.server.heartbeat_seconds)),
         )
-        self._stack.push_async_callback(events.close)
+        self._stop_at_end("the event streams", events.close)
         return [
             bind(
                 f"{_PACKAGE}.Account",

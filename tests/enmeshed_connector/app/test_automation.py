@@ -24,6 +24,7 @@ from enmeshed_connector.runtime.automation.decider.rules import RULE_MISMATCH
 from enmeshed_connector.runtime.automation.relationships import AcceptConditions, DecomposeConditions
 from tests.support.connector import RunningConnector, relate, running_connector
 from tests.support.entry_points import install_entry_point
+from tests.support.named_calls import call
 
 RULES = [
     {
@@ -209,6 +210,38 @@ async def test_an_installed_module_answers_mails(tmp_path: Path, monkeypatch: py
     assert told.json["message"] == asked.message.id
     assert told.json["answer"] == answer.message.id
     assert answer.message.content.mail.body == "Me."
+
+
+async def test_a_module_that_does_not_stop_keeps_no_process_from_ending(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    install_entry_point(monkeypatch, tmp_path / "site", MODULES_GROUP, stubborn="tests.support.stubborn:Stubborn")
+    works = tmp_path / "works"
+    async with running_connector(tmp_path / "data") as running:
+        settings = load_settings(
+            file=None,
+            environment={},
+            flags={
+                "server.port": "0",
+                "server.drain_seconds": "0",
+                "backbone.base_url": running.backbone.base_url,
+                "database.folder": str(tmp_path / "carol"),
+                "accounts.carol.modules.stubborn.options.works": str(works),
+            },
+        )
+        async with Connector(settings, environment={}, stop_within=timedelta(seconds=0.5)) as connector:
+            await connector.wait_until_ready()
+            async with Client(f"localhost:{connector.port}", account="carol") as carol:
+                await call(carol, "Attributes.CreateAttribute", value={"givenName": {"value": "Carol"}})
+            async with asyncio.timeout(30):
+                while not works.exists():
+                    await asyncio.sleep(0.01)
+        stopping = asyncio.all_tasks()
+        works.unlink()
+        await asyncio.wait([task for task in stopping if task is not asyncio.current_task()], timeout=0.5)
+    told = capfd.readouterr()
+    assert "is left behind" in told.out + told.err
+    assert "the accounts" in told.out + told.err
 
 
 async def test_mails_have_events_of_their_own_when_asked_for(tmp_path: Path) -> None:
