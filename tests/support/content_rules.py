@@ -501,19 +501,19 @@ def form_settings(kind: str, **more: Any) -> dict[str, Any]:
     return {"@type": f"{kind}FormFieldSettings", **more}
 
 
-FORM_SETTINGS: list[tuple[dict[str, Any], bool]] = [
-    (form_settings("String", min=5, max=5), True),
-    (form_settings("String", min=5, max=4), False),
-    (form_settings("String", min=5, max=0), True),
-    (form_settings("Integer", min=-1, max=-2), False),
-    (form_settings("Integer", min=0, max=-2), True),
-    (form_settings("Double", min=1.5, max=1.4), False),
-    (form_settings("Double", min=1.5), True),
-    (form_settings("Selection", options=["a"]), True),
-    (form_settings("Selection", options=[]), False),
-    (form_settings("Selection", options=["a", "a"]), False),
+FORM_SETTINGS: list[tuple[dict[str, Any], str]] = [
+    (form_settings("String", min=5, max=5), ""),
+    (form_settings("String", min=5, max=4), "max"),
+    (form_settings("String", min=5, max=0), ""),
+    (form_settings("Integer", min=-1, max=-2), "max"),
+    (form_settings("Integer", min=0, max=-2), ""),
+    (form_settings("Double", min=1.5, max=1.4), "max"),
+    (form_settings("Double", min=1.5), ""),
+    (form_settings("Selection", options=["a"]), ""),
+    (form_settings("Selection", options=[]), "options"),
+    (form_settings("Selection", options=["a", "a"]), "options"),
 ]
-"""Settings of form fields that follow the rules of their type, and whether they may be asked for."""
+"""Settings of form fields that follow the rules of their type, and which cannot be asked for; empty: all can."""
 
 FORM_ANSWERS: list[tuple[dict[str, Any], list[Any], list[Any]]] = [
     (form_settings("String"), ["a", "a\nb", "a" * 4096], ["", "a" * 4097, 5, None, ["a"], True]),

@@ -158,7 +158,7 @@ async def test_a_successor_follows_the_rules_too(alice: Client) -> None:
             predecessorId=made.id,
             identity={"value": {"givenName": {"value": "a" * 101}}},
         )
-        assert told == ["value.value"]
+        assert told == ["identity.value.value"]
     finally:
         await call(alice, "Attributes.DeleteAttribute", id=made.id)
 
@@ -266,7 +266,9 @@ async def test_attributes_hold_latin_text_only(alice: Client) -> None:
             continue
         content = exact(samples.request(creating({**long, "value": text})))
         result = (await call(alice, "OutgoingRequests.ValidateOutgoingRequest", content=content)).result
-        assert [one.code for one in result.items] == ["error.consumption.requests.invalidRequestItem"], text
+        told = [(one.code, one.field) for one in result.items]
+        expected = ("error.consumption.requests.invalidRequestItem", "content.items[0].attribute.value.value")
+        assert told == [expected], text
 
 
 def creating_all(value: dict[str, Any], texts: Sequence[str]) -> list[dict[str, Any]]:

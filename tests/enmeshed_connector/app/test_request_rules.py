@@ -115,20 +115,22 @@ async def test_requests_in_templates(alice: Client, where: str, key: str, wrong:
             assert field.startswith(f"content.{where}.{key}"), value
 
 
-@pytest.mark.parametrize(("given", "right"), FORM_SETTINGS)
+@pytest.mark.parametrize(("given", "wrong"), FORM_SETTINGS)
 async def test_settings_of_form_fields_have_bounds_in_order_and_options(
-    running: RunningConnector, alice: Client, given: dict[str, Any], right: bool
+    running: RunningConnector, alice: Client, given: dict[str, Any], wrong: str
 ) -> None:
     for content in forms(samples.request(item("FormFieldRequestItem", settings=given))):
         result = (await call(alice, "OutgoingRequests.ValidateOutgoingRequest", content=content)).result
-        assert result.is_success is right
-        if not right:
-            assert [one.code for one in result.items] == ["error.consumption.requests.invalidRequestItem"]
+        assert result.is_success is (not wrong)
+        if wrong:
+            path = f"content.items[0].settings.{wrong}"
+            told = [(one.code, one.field) for one in result.items]
+            assert told == [("error.consumption.requests.invalidRequestItem", path)]
             peer = running.accounts["bob"]
             with pytest.raises(ConnectorError) as caught:
                 await call(alice, "OutgoingRequests.CreateOutgoingRequest", content=content, peer=peer)
             assert caught.value.reason == "REQUEST_INVALID"
-            assert [violation.field for violation in caught.value.violations] == ["content.items[0]"]
+            assert [violation.field for violation in caught.value.violations] == [path]
 
 
 def form_answer(value: Any) -> dict[str, Any] | None:
@@ -166,8 +168,12 @@ async def test_answers_fit_their_form_field(
             if form_answer(value) is not None:
                 able = await call(bob, "IncomingRequests.CanAcceptIncomingRequest", **accepting(value))
                 (result,) = able.result.items
-                assert result.code == "error.consumption.requests.invalidAcceptParameters", value
+                path = "items[0].accept.form_field.response"
+                assert (result.code, result.field) == (
+                    "error.consumption.requests.invalidAcceptParameters",
+                    path,
+                ), value
                 with pytest.raises(ConnectorError) as caught:
                     await call(bob, "IncomingRequests.AcceptIncomingRequest", **accepting(value))
                 assert caught.value.reason == "DECISION_INVALID"
-                assert [violation.field for violation in caught.value.violations] == ["items[0]"]
+                assert [violation.field for violation in caught.value.violations] == [path]

@@ -335,16 +335,36 @@ def test_bad_content_of_clients_is_refused(content: content_pb2.Content) -> None
 @pytest.mark.parametrize("number", [float("nan"), float("inf"), float("-inf")])
 def test_numbers_that_json_lacks_are_refused(number: float) -> None:
     content = content_pb2.Content()
-    content.json.fields["a"].number_value = number
-    with pytest.raises(ContentInvalid):
+    content.json.fields["a"].list_value.values.add().string_value = "fine"
+    content.json.fields["a"].list_value.values.add().struct_value.fields["b"].number_value = number
+    with pytest.raises(ContentInvalid) as caught:
         CODEC.json_from_content(content)
+    assert [violation.field for violation in caught.value.violations] == ["content.a[1].b"]
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_a_number_that_json_lacks_is_named_with_its_whole_path(number: float) -> None:
+    content = content_pb2.Content()
+    content.request.items.add().consent.consent = "c"
+    items = content.request.items.add().group.items
+    items.add().consent.consent = "c"
+    items.add().create_attribute.attribute.relationship.value.proprietary_float.value = number
+    with pytest.raises(ContentInvalid) as caught:
+        CODEC.json_from_content(content, "creation_content")
+    path = "creation_content.items[1].items[1].attribute.value.value"
+    assert [violation.field for violation in caught.value.violations] == [path]
+    attribute = items[1].create_attribute.attribute.relationship
+    with pytest.raises(ContentInvalid) as caught:
+        CODEC.to_json(attribute, field="attribute")
+    assert [violation.field for violation in caught.value.violations] == ["attribute.value.value"]
 
 
 def test_dates_outside_of_the_calendar_are_refused() -> None:
     content = content_pb2.Content()
     content.request.expires_at.seconds = 2**60
-    with pytest.raises(ContentInvalid):
+    with pytest.raises(ContentInvalid) as caught:
         CODEC.json_from_content(content)
+    assert [violation.field for violation in caught.value.violations] == ["content.expiresAt"]
 
 
 def test_a_typed_mail_of_a_client_is_written_as_official_peers_do() -> None:

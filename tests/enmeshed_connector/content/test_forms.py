@@ -16,9 +16,10 @@ def test_samples_can_be_asked_for(name: str) -> None:
     assert settings_violation(samples.form_field_settings()[name]) is None
 
 
-@pytest.mark.parametrize(("given_settings", "right"), FORM_SETTINGS)
-def test_settings_have_bounds_in_order_and_options(given_settings: dict[str, Any], right: bool) -> None:
-    assert (settings_violation(given_settings) is None) is right
+@pytest.mark.parametrize(("given_settings", "wrong"), FORM_SETTINGS)
+def test_settings_have_bounds_in_order_and_options(given_settings: dict[str, Any], wrong: str) -> None:
+    found = settings_violation(given_settings)
+    assert ("" if found is None else found.field) == wrong
 
 
 @pytest.mark.parametrize(("given_settings", "right", "wrong"), FORM_ANSWERS)
