@@ -108,7 +108,7 @@ class Event(_message.Message):
 
     | type | data | permission |
     |---|---|---|
-    | `runtime.initializing`, `.initialized`, `.modulesLoaded`, `.modulesInitialized`, `.modulesStarted` | runtime_phase | `account:read`; published by modules only: a start is nothing that lasts |
+    | `runtime.initializing`, `.initialized`, `.modulesLoaded`, `.modulesInitialized`, `.modulesStarted` | runtime_phase | `account:read` |
     | `transport.messageReceived`, `.messageSent`, `.messageDelivered`, `.messageWasReadAtChanged` | message | `messages:read` |
     | `transport.peerRelationshipTemplateLoaded`, `.relationshipTemplateAllocationsExhausted` | relationship_template | `relationshipTemplates:read` |
     | `transport.relationshipChanged`, `.relationshipReactivationRequested`, `.relationshipReactivationCompleted` | relationship | `relationships:read` |
@@ -135,6 +135,8 @@ class Event(_message.Message):
     | `connector.fileStored`, `.fileDeleted` | file | `files:read` |
     | `connector.responseDeliveryFailed` | request | `incomingRequests:read` |
     | anything else that a module of this server publishes (`module.…`) | json | `modules:read` |
+
+    The `runtime.` types are names of the official runtime; this server publishes none of them, as a start is nothing that lasts.
     """
 
     DESCRIPTOR: _descriptor.Descriptor

@@ -160,7 +160,7 @@ func (ProcessingResult) EnumDescriptor() ([]byte, []int) {
 //
 // | type | data | permission |
 // |---|---|---|
-// | `runtime.initializing`, `.initialized`, `.modulesLoaded`, `.modulesInitialized`, `.modulesStarted` | runtime_phase | `account:read`; published by modules only: a start is nothing that lasts |
+// | `runtime.initializing`, `.initialized`, `.modulesLoaded`, `.modulesInitialized`, `.modulesStarted` | runtime_phase | `account:read` |
 // | `transport.messageReceived`, `.messageSent`, `.messageDelivered`, `.messageWasReadAtChanged` | message | `messages:read` |
 // | `transport.peerRelationshipTemplateLoaded`, `.relationshipTemplateAllocationsExhausted` | relationship_template | `relationshipTemplates:read` |
 // | `transport.relationshipChanged`, `.relationshipReactivationRequested`, `.relationshipReactivationCompleted` | relationship | `relationships:read` |
@@ -187,6 +187,8 @@ func (ProcessingResult) EnumDescriptor() ([]byte, []int) {
 // | `connector.fileStored`, `.fileDeleted` | file | `files:read` |
 // | `connector.responseDeliveryFailed` | request | `incomingRequests:read` |
 // | anything else that a module of this server publishes (`module.…`) | json | `modules:read` |
+//
+// The `runtime.` types are names of the official runtime; this server publishes none of them, as a start is nothing that lasts.
 type Event struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Unique in the account, and the same whenever the event is delivered: what comes twice is told by it.

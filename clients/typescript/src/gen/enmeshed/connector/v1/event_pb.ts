@@ -38,7 +38,7 @@ export const file_enmeshed_connector_v1_event: GenFile = /*@__PURE__*/
  *
  * | type | data | permission |
  * |---|---|---|
- * | `runtime.initializing`, `.initialized`, `.modulesLoaded`, `.modulesInitialized`, `.modulesStarted` | runtime_phase | `account:read`; published by modules only: a start is nothing that lasts |
+ * | `runtime.initializing`, `.initialized`, `.modulesLoaded`, `.modulesInitialized`, `.modulesStarted` | runtime_phase | `account:read` |
  * | `transport.messageReceived`, `.messageSent`, `.messageDelivered`, `.messageWasReadAtChanged` | message | `messages:read` |
  * | `transport.peerRelationshipTemplateLoaded`, `.relationshipTemplateAllocationsExhausted` | relationship_template | `relationshipTemplates:read` |
  * | `transport.relationshipChanged`, `.relationshipReactivationRequested`, `.relationshipReactivationCompleted` | relationship | `relationships:read` |
@@ -65,6 +65,8 @@ export const file_enmeshed_connector_v1_event: GenFile = /*@__PURE__*/
  * | `connector.fileStored`, `.fileDeleted` | file | `files:read` |
  * | `connector.responseDeliveryFailed` | request | `incomingRequests:read` |
  * | anything else that a module of this server publishes (`module.…`) | json | `modules:read` |
+ *
+ * The `runtime.` types are names of the official runtime; this server publishes none of them, as a start is nothing that lasts.
  *
  * @generated from message enmeshed.connector.v1.Event
  */
