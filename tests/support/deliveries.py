@@ -10,7 +10,10 @@ from tests.support.named_calls import until
 
 async def give_up(running: RunningConnector, account: str, delivery_id: str) -> None:
     """Gives up a delivery, once it was refused, as five further refusals in a day would."""
-    context = running.connector.accounts.runtime(account).transport.context
+    runtime = running.connector.accounts.runtime(account)
+    context = runtime.transport.context
+    # A commit without events wakes nobody.
+    runtime.consumption.deliveries.wake()
 
     async def is_refused() -> bool:
         delivery = await context.store.get(DELIVERIES, delivery_id)
