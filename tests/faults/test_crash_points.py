@@ -18,7 +18,13 @@ import pytest
 from enmeshed_connector.core.errors import OutcomeUnknown
 from enmeshed_connector.transport.account import TransportAccount
 from enmeshed_connector.transport.bootstrap import open_account
-from enmeshed_connector.transport.objects import ERASURES, PENDING_OPERATIONS, SETTINGS, UNPUSHED_MODIFICATIONS
+from enmeshed_connector.transport.objects import (
+    ERASURES,
+    PENDING_OPERATIONS,
+    PENDING_WIRES,
+    SETTINGS,
+    UNPUSHED_MODIFICATIONS,
+)
 from enmeshed_connector.transport.pending import Ticket
 from enmeshed_connector.transport.relationship_operations import (
     ACCEPT_REACTIVATION,
@@ -105,6 +111,7 @@ def is_lost(steps: list[str], call: str) -> bool:
 
 async def check_rest(party: Party, place: str) -> None:
     assert await party.store.count(PENDING_OPERATIONS) == 0, place
+    assert await party.store.count(PENDING_WIRES) == 0, place
     # In order, without gaps, nothing twice.
     await oracle.log_of(party.store)
 
@@ -449,9 +456,12 @@ async def test_asking_for_a_reactivation(network: Network) -> None:
 
 
 async def test_uploading_a_file(network: Network) -> None:
+    # So much that its wire is kept apart.
+    size = 60_000
+
     async def act(account: TransportAccount, key: str) -> Any:
         return await account.files.upload(
-            key.encode() * 100,
+            key.encode() * size,
             filename=f"{key}.txt",
             mimetype="text/plain",
             expires_at=network.clock.now() + timedelta(days=1),
@@ -461,7 +471,7 @@ async def test_uploading_a_file(network: Network) -> None:
     await network.account("anna")
     async for party, key, place in deaths(network, "anna", act, at_least=4):
         file = await insist(network, act, party, key)
-        assert (await party.account.files.download(file["id"]))[1] == key.encode() * 100, place
+        assert (await party.account.files.download(file["id"]))[1] == key.encode() * size, place
         stored = {document["id"] for document in await party.store.find("Files")}
         assert stored == {row["id"] for row in network.rows("SELECT id FROM files")}, place
         assert len(stored) == int(key), place

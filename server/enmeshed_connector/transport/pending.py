@@ -48,12 +48,14 @@ from enmeshed_connector.core.ids import LOCAL, IdMaker
 from enmeshed_connector.storage import IdempotencyRecord, Store
 from enmeshed_connector.transport import events
 from enmeshed_connector.transport.errors import OperationRunning
-from enmeshed_connector.transport.objects import PENDING_OPERATIONS, Document, without_unset
+from enmeshed_connector.transport.objects import PENDING_OPERATIONS, PENDING_WIRES, Document, without_unset
 from enmeshed_connector.transport.work import LOCAL_CAUSE, Cause, Commits, Work
 
 _RUNNING, _DONE, _VOID = "running", "done", "void"
 _TOLD = "isTold"
 """In the document: the caller, and whoever follows the events, was told that the outcome is unknown."""
+_INSIDE_CHARACTERS = 64 * 1024
+"""A longer wire, that of a file, is a document of its own: it is read only by who sends it or looks for it."""
 
 
 class IdempotencyKeyReused(InvalidArgument):
@@ -252,6 +254,8 @@ class Outbox:
 
         async def keep(work: Work) -> None:
             work.store_silently(PENDING_OPERATIONS, _to_document(pending))
+            if _is_apart(pending.wire):
+                work.store_silently(PENDING_WIRES, {"id": pending.id, "wire": pending.wire})
             for document in documents:
                 await work.create("Secrets", document)
             if ticket is not None:
@@ -271,17 +275,19 @@ class Outbox:
     async def pending(self, kind: str) -> list[PendingOperation]:
         """Returns the pending requests of a kind, oldest first."""
         documents = await self._store.find(PENDING_OPERATIONS, {"kind": kind}, sort=["_rev"])
-        return [_from_document(document) for document in documents]
+        found = [await self._read(document) for document in documents]
+        return [pending for pending in found if pending is not None]
 
     async def adopt(self, pending: PendingOperation, answer: Json, work: Work) -> Json:
         """Completes a pending request inside the caller's commit: an external event told what became of it.
 
         Returns what `complete` returned, or None when it is not pending any more.
         """
-        if await work.get(PENDING_OPERATIONS, pending.id) is None:
+        document = await work.get(PENDING_OPERATIONS, pending.id)
+        if document is None:
             return None
         result = await self._operations[pending.kind].complete(pending, answer, work)
-        await self._forget(pending, work, _DONE, result)
+        self._forget(pending, document, work, _DONE, result)
         return result
 
     async def settle(self, *, cause: Cause = LOCAL_CAUSE) -> None:
@@ -294,9 +300,11 @@ class Outbox:
             BackboneError: The Backbone is away.
         """
         for document in await self._store.find(PENDING_OPERATIONS, sort=["_rev"]):
-            pending = _from_document(document)
-            operation = self._operations.get(pending.kind)
-            if operation is None or pending.id in self._running:
+            operation = self._operations.get(document["kind"])
+            if operation is None or document["id"] in self._running:
+                continue
+            pending = await self._read(document)
+            if pending is None or pending.id in self._running:
                 continue
             self._running.add(pending.id)
             try:
@@ -376,13 +384,14 @@ class Outbox:
         is_waited_for: bool = True,
     ) -> Json:
         async def finish(work: Work) -> Json:
-            if await work.get(PENDING_OPERATIONS, pending.id) is None and pending.ticket is not None:
+            document = await work.get(PENDING_OPERATIONS, pending.id)
+            if document is None and pending.ticket is not None:
                 record = await self._store.idempotency(pending.ticket.key)
                 if record is not None and record.state == _DONE:
                     # Somebody else found out first, and what follows is stored.
                     return record.answer
             result = await operation.complete(pending, answer, work)
-            await self._forget(pending, work, _DONE, result, is_waited_for=is_waited_for)
+            self._forget(pending, document, work, _DONE, result, is_waited_for=is_waited_for)
             return result
 
         result = await self._commits.run(finish, cause=cause)
@@ -393,18 +402,27 @@ class Outbox:
         self, operation: Operation, pending: PendingOperation, cause: Cause, *, is_waited_for: bool = True
     ) -> None:
         async def undo(work: Work) -> None:
-            if await work.get(PENDING_OPERATIONS, pending.id) is not None:
+            document = await work.get(PENDING_OPERATIONS, pending.id)
+            if document is not None:
                 await operation.withdraw(pending, work)
-                await self._forget(pending, work, _VOID, None, is_waited_for=is_waited_for)
+                self._forget(pending, document, work, _VOID, None, is_waited_for=is_waited_for)
 
         await self._commits.run(undo, cause=cause)
         self._attempted.pop(pending.id, None)
 
-    async def _forget(
-        self, pending: PendingOperation, work: Work, state: str, result: Json, *, is_waited_for: bool = True
+    def _forget(
+        self,
+        pending: PendingOperation,
+        document: Document | None,
+        work: Work,
+        state: str,
+        result: Json,
+        *,
+        is_waited_for: bool = True,
     ) -> None:
-        document = await work.get(PENDING_OPERATIONS, pending.id)
         work.delete_silently(PENDING_OPERATIONS, pending.id)
+        if _is_apart(pending.wire):
+            work.delete_silently(PENDING_WIRES, pending.id)
         if pending.ticket is None:
             return
         work.remember(self._record(pending.ticket, state, result))
@@ -429,7 +447,14 @@ class Outbox:
 
     async def _load(self, identifier: str) -> PendingOperation | None:
         document = await self._store.get(PENDING_OPERATIONS, identifier)
-        return None if document is None else _from_document(document)
+        return None if document is None else await self._read(document)
+
+    async def _read(self, document: Document) -> PendingOperation | None:
+        """Returns what a document says, None when it was forgotten since it was read."""
+        if "wire" in document:
+            return _from_document(document, document["wire"])
+        apart = await self._store.get(PENDING_WIRES, document["id"])
+        return None if apart is None else _from_document(document, apart["wire"])
 
     def _record(self, ticket: Ticket, state: str, answer: Json) -> IdempotencyRecord:
         return IdempotencyRecord(
@@ -455,14 +480,19 @@ def _told(ticket: Ticket) -> Document:
     return {"method": ticket.method, "idempotencyKey": ticket.caller_key}
 
 
+def _is_apart(wire: str) -> bool:
+    return len(wire) > _INSIDE_CHARACTERS
+
+
 def _to_document(pending: PendingOperation) -> Document:
     document: Document = {
         "id": pending.id,
         "kind": pending.kind,
         "createdAt": format_date(pending.created_at),
         "plan": dict(pending.plan),
-        "wire": pending.wire,
     }
+    if not _is_apart(pending.wire):
+        document["wire"] = pending.wire
     if pending.ticket is not None:
         document["ticket"] = {
             "key": pending.ticket.key,
@@ -473,12 +503,12 @@ def _to_document(pending: PendingOperation) -> Document:
     return document
 
 
-def _from_document(document: Document) -> PendingOperation:
+def _from_document(document: Document, wire: str) -> PendingOperation:
     ticket = document.get("ticket")
     return PendingOperation(
         document["id"],
         document["kind"],
-        document["wire"],
+        wire,
         document["plan"],
         parse_date(document["createdAt"]),
         Ticket(ticket["key"], ticket["requestDigest"], ticket["callerKey"], ticket.get("method", ""))

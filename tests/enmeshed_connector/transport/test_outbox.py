@@ -11,7 +11,7 @@ from enmeshed_connector.backbone.errors import AnswerLost, BackboneRejected, Bac
 from enmeshed_connector.core.canonical_json import Json
 from enmeshed_connector.core.errors import OutcomeUnknown
 from enmeshed_connector.transport.errors import OperationRunning
-from enmeshed_connector.transport.objects import PENDING_OPERATIONS, SETTINGS
+from enmeshed_connector.transport.objects import PENDING_OPERATIONS, PENDING_WIRES, SETTINGS
 from enmeshed_connector.transport.pending import (
     Done,
     IdempotencyKeyReused,
@@ -30,6 +30,7 @@ class Remote(Operation):
     """A request to a Backbone that does what the test says."""
 
     kind = "test.remote"
+    padding = ""
 
     def __init__(self) -> None:
         self.sent: list[str] = []
@@ -39,7 +40,8 @@ class Remote(Operation):
         self.gate: asyncio.Event | None = None
 
     async def transmit(self, pending: PendingOperation) -> Json:
-        self.sent.append(pending.wire)
+        assert pending.wire.endswith(self.padding)
+        self.sent.append(pending.wire.removesuffix(self.padding))
         if self.gate is not None:
             await self.gate.wait()
         answer = self.answers.pop(0) if self.answers else "answer"
@@ -67,6 +69,14 @@ class Repeatable(Remote):
         return NotDone()
 
 
+@pytest.fixture(autouse=True, params=[0, 100_000], ids=["short", "long"])
+def padding(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """What makes each wire long; long ones are kept apart."""
+    text = "x" * int(request.param)
+    monkeypatch.setattr(Remote, "padding", text)
+    return text
+
+
 LOST = AnswerLost("lost", call="test")
 REFUSED = BackboneRejected("refused", call="test")
 AWAY = BackboneUnavailable("away", call="test")
@@ -86,7 +96,12 @@ async def request(party: Party, operation: Remote, ticket: Ticket | None = TICKE
     earlier = await outbox.earlier_result(ticket)
     if earlier is not None:
         return earlier
-    return await outbox.run(operation, wire=f"wire {len(operation.sent)}", plan={"id": "one"}, ticket=ticket)
+    wire = f"wire {len(operation.sent)}{operation.padding}"
+    return await outbox.run(operation, wire=wire, plan={"id": "one"}, ticket=ticket)
+
+
+async def is_nothing_left(party: Party) -> bool:
+    return not await party.store.count(PENDING_OPERATIONS) and not await party.store.count(PENDING_WIRES)
 
 
 async def test_an_answered_request_gives_the_same_answer_for_the_same_key(network: Network) -> None:
@@ -98,7 +113,7 @@ async def test_an_answered_request_gives_the_same_answer_for_the_same_key(networ
     assert await request(party, operation) == first
     assert operation.sent == ["wire 0"]
     assert len(await party.events("test.done")) == 1
-    assert await party.store.count(PENDING_OPERATIONS) == 0
+    assert await is_nothing_left(party)
 
 
 async def test_the_wire_is_durable_before_it_is_sent(network: Network) -> None:
@@ -112,7 +127,7 @@ async def test_the_wire_is_durable_before_it_is_sent(network: Network) -> None:
     operation.gate.set()
     await running
 
-    assert pending.wire == "wire 0"
+    assert pending.wire == f"wire 0{operation.padding}"
 
 
 @pytest.mark.parametrize("error", [REFUSED, AWAY])
@@ -126,7 +141,7 @@ async def test_a_request_that_changed_nothing_leaves_nothing_and_can_be_made_ane
         await request(party, operation)
 
     assert operation.withdrawn == 1
-    assert await party.store.count(PENDING_OPERATIONS) == 0
+    assert await is_nothing_left(party)
     assert await request(party, operation) == {"id": "one", "answer": "answer"}
     assert operation.sent == ["wire 0", "wire 1"]
 
@@ -290,7 +305,7 @@ async def test_what_never_happened_is_withdrawn_once_that_is_certain(network: Ne
     await outbox.settle()
 
     assert operation.withdrawn == 1
-    assert await party.store.count(PENDING_OPERATIONS) == 0
+    assert await is_nothing_left(party)
     assert await request(party, operation) == {"id": "one", "answer": "answer"}
 
 
