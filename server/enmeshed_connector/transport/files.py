@@ -34,6 +34,9 @@ from enmeshed_connector.transport.work import LOCAL_CAUSE, Cause, Work
 T = TypeVar("T")
 
 ALPHANUMERIC = "abcdefghijklmnopqrstuvwxyz0123456789"
+_BEFORE_BODY = "\n"
+"""Between the parts of an upload's wire: JSON without line breaks, and the cipher, which is JSON itself and too long to
+be written as a member and parsed again."""
 _INLINE_BYTES = 64 * 1024
 """Content up to this size is encrypted on the event loop; a thread would cost more than it saves."""
 
@@ -94,8 +97,7 @@ class FileController:
                 None,
                 None if tags is None else tuple(tags),
             )
-            wire = {
-                "body": sealed.body.decode("ascii"),
+            head = {
                 "boundary": random_text(40, ALPHANUMERIC, self._context.random),
                 "cipherHash": sealed.cipher_hash,
                 "encryptedProperties": seal_metadata(metadata, metadata_key, random=self._context.random),
@@ -118,7 +120,7 @@ class FileController:
                 tags=None if tags is None else list(tags),
                 title=title,
             )
-            return dumps(wire), document
+            return f"{dumps(head)}{_BEFORE_BODY}{sealed.body.decode('ascii')}", document
 
         wire, document = await _in_thread_when_large(seal, len(content))
         result = await self._context.outbox.run(
@@ -329,16 +331,17 @@ class _UploadFile(Operation):
         self._context = context
 
     async def transmit(self, pending: PendingOperation) -> Json:
-        wire = loads_object(pending.wire, field="wire")
+        text, _, body = pending.wire.partition(_BEFORE_BODY)
+        head = loads_object(text, field="wire")
         uploaded = await Files(self._context.backbone).upload(
             NewFile(
-                content=wire["body"].encode("ascii"),
-                cipher_hash=from_base64url(wire["cipherHash"], "cipherHash"),
+                content=body.encode("ascii"),
+                cipher_hash=from_base64url(head["cipherHash"], "cipherHash"),
                 owner=self._context.identity.address,
-                owner_signature=to_utf8(wire["ownerSignature"]),
-                encrypted_properties=from_base64url(wire["encryptedProperties"], "encryptedProperties"),
-                expires_at=parse_date(wire["expiresAt"]),
-                boundary=wire["boundary"],
+                owner_signature=to_utf8(head["ownerSignature"]),
+                encrypted_properties=from_base64url(head["encryptedProperties"], "encryptedProperties"),
+                expires_at=parse_date(head["expiresAt"]),
+                boundary=head["boundary"],
             )
         )
         return _answer(uploaded.id, uploaded.created_at, uploaded.created_by_device, uploaded.ownership_token)
