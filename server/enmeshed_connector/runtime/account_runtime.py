@@ -15,7 +15,7 @@ from enmeshed_connector.consumption.schema import CONSUMPTION_COLLECTIONS, CONSU
 from enmeshed_connector.core.errors import Code, DomainError, Unavailable
 from enmeshed_connector.runtime.automation.automation import Automation
 from enmeshed_connector.runtime.automation.readers import READER_SCHEMA
-from enmeshed_connector.runtime.pacing import Backoff
+from enmeshed_connector.runtime.pacing import Backoff, end, pause
 from enmeshed_connector.runtime.settings import RuntimeSettings
 from enmeshed_connector.runtime.synchronisation import SYNC_REQUEST_SCHEMA, Synchronisation
 from enmeshed_connector.runtime.use_cases.bundle import UseCases
@@ -177,7 +177,7 @@ class AccountRuntime:
                     self._logger.error("the account cannot be opened", reason=error.reason, problem=error.message)
                     return None
                 self._logger.warning("the account is not open yet", reason=error.reason, problem=error.message)
-                await self._environment.clock.sleep(backoff.next())
+                await pause(self._environment.clock, backoff.next())
         # Only the worker syncs, and that is decided by the lease.
         transport.sync.end_work()
         self._transport = transport
@@ -217,10 +217,9 @@ class AccountRuntime:
                     return lease
             return None
         finally:
-            acquiring.cancel()
-            (unused,) = await asyncio.gather(acquiring, return_exceptions=True)
-            if lease is None and isinstance(unused, Lease):
-                await store.release_lease(unused)
+            await end([acquiring])
+            if lease is None and not acquiring.cancelled() and acquiring.exception() is None:
+                await store.release_lease(acquiring.result())
 
     @asynccontextmanager
     async def _renewed(self, lease: Lease | None) -> AsyncIterator[None]:
@@ -240,8 +239,7 @@ class AccountRuntime:
         try:
             yield
         finally:
-            renewal.cancel()
-            await asyncio.gather(renewal, return_exceptions=True)
+            await end([renewal])
 
     async def _work(self, lease: Lease | None) -> None:
         transport, synchronisation = self.transport, self.synchronisation

@@ -19,6 +19,7 @@ from enmeshed_connector.crypto.errors import UnknownSecretType
 from enmeshed_connector.crypto.stored_secrets import DeviceSharedSecret
 from enmeshed_connector.crypto.tokens import TokenContentDeviceSharedSecret, parse_token_content
 from enmeshed_connector.runtime.account_runtime import ACCOUNT_COLLECTIONS, ACCOUNT_SCHEMA
+from enmeshed_connector.runtime.pacing import end
 from enmeshed_connector.runtime.use_cases.common import ReferenceKindWrong, TokenContentUnsuitable
 from enmeshed_connector.runtime.worker import WORKER_LEASE
 from enmeshed_connector.storage import Lease
@@ -119,7 +120,6 @@ async def _worker(environment: Environment, duration: timedelta) -> AsyncIterato
     try:
         yield lease
     finally:
-        renewal.cancel()
-        await asyncio.gather(renewal, return_exceptions=True)
+        await end([renewal])
         with suppress(DomainError):
             await store.release_lease(lease)

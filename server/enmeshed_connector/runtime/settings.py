@@ -28,8 +28,6 @@ class RuntimeSettings:
     """How often old events, applied writes and expired idempotency records are removed."""
     settle_interval: timedelta = timedelta(seconds=30)
     """How often requests with an unknown outcome are looked into."""
-    shutdown_timeout: timedelta = timedelta(seconds=10)
-    """How long a sync that is under way may take to reach a safe point when the account is closed."""
     consumption: ConsumptionSettings = field(default_factory=ConsumptionSettings)
     """What content means."""
     automation: AutomationSettings = field(default_factory=AutomationSettings)

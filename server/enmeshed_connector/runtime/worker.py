@@ -15,10 +15,10 @@ import structlog
 from enmeshed_connector.backbone.errors import BackboneError
 from enmeshed_connector.core.clock import Clock
 from enmeshed_connector.core.errors import DomainError
-from enmeshed_connector.runtime.pacing import Backoff
+from enmeshed_connector.runtime.pacing import Backoff, end, pause
 from enmeshed_connector.runtime.settings import RuntimeSettings
 from enmeshed_connector.runtime.synchronisation import Synchronisation
-from enmeshed_connector.storage import Lease, LeaseLost, StorageUnavailable
+from enmeshed_connector.storage import CommitOutcomeUnknown, Lease, LeaseLost, StorageUnavailable
 from enmeshed_connector.transport.account import TransportAccount
 from enmeshed_connector.transport.work import Work
 
@@ -89,7 +89,7 @@ class Worker:
                 await self._release(held)
             if self._clock.monotonic() - began > _LONG_ENOUGH_SECONDS:
                 backoff.reset()
-            await self._clock.sleep(backoff.next())
+            await pause(self._clock, backoff.next())
 
     async def _acquire(self) -> Lease:
         backoff = Backoff(self._random)
@@ -98,8 +98,9 @@ class Worker:
                 return await self._context.store.acquire_lease(
                     WORKER_LEASE, self._holder, self._settings.lease_duration
                 )
-            except StorageUnavailable:
-                await self._clock.sleep(backoff.next())
+            except (StorageUnavailable, CommitOutcomeUnknown):
+                # Taken without our knowing, it is free again when nobody has renewed it for its length.
+                await pause(self._clock, backoff.next())
 
     async def _release(self, lease: Lease) -> None:
         try:
@@ -110,31 +111,46 @@ class Worker:
             self._logger.info("the lease was not given back")
 
     async def _hold(self, lease: Lease) -> None:
+        """Works until the lease is lost or this task is cancelled; a task that ends otherwise ends all of them.
+
+        Not by a `TaskGroup`: of Python 3.11 and 3.12 it lets an error of a task take the place of a cancellation from
+        outside, after which the worker would begin again and the account could not be closed.
+        """
         self._transport.sync.begin_work(lease)
+        works: list[Awaitable[None]] = [
+            self._renew(lease),
+            self._sync(),
+            self._repeat("housekeeping", self._keep_house, self._settings.housekeeping_interval),
+            self._repeat("settling", self._settle, self._settings.settle_interval),
+            *(self._go_on(task) for task in self._tasks),
+        ]
+        if self._settings.listens:
+            works.append(self._listen())
+        tasks = [asyncio.ensure_future(work) for work in works]
         try:
-            async with asyncio.TaskGroup() as group:
-                group.create_task(self._renew(lease), name="renew lease")
-                group.create_task(self._sync(), name="sync")
-                if self._settings.listens:
-                    group.create_task(self._listen(), name="listen")
-                group.create_task(self._repeat("housekeeping", self._keep_house, self._settings.housekeeping_interval))
-                group.create_task(self._repeat("settling", self._settle, self._settings.settle_interval))
-                for task in self._tasks:
-                    group.create_task(self._go_on(task))
-        except* LeaseLost:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            await end(tasks)
+        failures = [error for task in tasks if not task.cancelled() and (error := task.exception()) is not None]
+        defects = [error for error in failures if not isinstance(error, DomainError)]
+        if defects or not failures:
+            raise BaseExceptionGroup("tasks of the worker failed", defects or [RuntimeError("one of them ended")])
+        if any(isinstance(error, LeaseLost) for error in failures):
             self._logger.warning("another replica has taken over")
+        else:
+            self._logger.warning("the worker of the account begins again", problems=[str(error) for error in failures])
 
     async def _renew(self, lease: Lease) -> None:
-        pause = self._settings.lease_duration / 4
+        interval = self._settings.lease_duration / 4
         missed = 0.0
         while True:
-            await self._clock.sleep(pause)
+            await pause(self._clock, interval)
             began = self._clock.monotonic()
             try:
                 await self._context.store.renew_lease(lease)
                 missed = 0.0
-            except StorageUnavailable:
-                missed += self._clock.monotonic() - began + pause.total_seconds()
+            except (StorageUnavailable, CommitOutcomeUnknown):
+                missed += self._clock.monotonic() - began + interval.total_seconds()
                 if missed > self._settings.lease_duration.total_seconds() / 2:
                     # Another replica may believe by now that nobody works; stop before it starts.
                     raise LeaseLost("The lease could not be renewed in time.") from None
@@ -154,7 +170,7 @@ class Worker:
             except DomainError as error:
                 # Everything unfinished is resumed by the next sync: every reason to fail passes, or repeats here.
                 self._logger.info("the account is not in sync", reason=error.reason, code=error.official_code)
-                await self._clock.sleep(backoff.next())
+                await pause(self._clock, backoff.next())
                 continue
             await self._synchronisation.wait(self._settings.sync_interval)
 
@@ -175,7 +191,7 @@ class Worker:
                         self._synchronisation.wake()
             except BackboneError as error:
                 self._logger.debug("the event stream ended", reason=error.reason)
-            await self._clock.sleep(backoff.next())
+            await pause(self._clock, backoff.next())
 
     async def _keep_house(self) -> None:
         store = self._context.store
@@ -199,7 +215,7 @@ class Worker:
 
     async def _repeat(self, name: str, step: Task, interval: timedelta) -> None:
         while True:
-            await self._clock.sleep(interval)
+            await pause(self._clock, interval)
             try:
                 await step()
             except DomainError as error:
@@ -217,4 +233,4 @@ class Worker:
                 self._logger.info("a task is put off", reason=error.reason)
             if self._clock.monotonic() - began > _LONG_ENOUGH_SECONDS:
                 backoff.reset()
-            await self._clock.sleep(backoff.next())
+            await pause(self._clock, backoff.next())

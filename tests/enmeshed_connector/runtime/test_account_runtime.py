@@ -11,10 +11,12 @@ from typing import Any
 import pytest
 
 from enmeshed_connector.core.clock import SystemClock
+from enmeshed_connector.runtime import pacing
 from enmeshed_connector.runtime.account_runtime import AccountFailed, AccountRuntime, AccountStarting, AccountState
 from enmeshed_connector.runtime.pacing import Backoff
 from enmeshed_connector.runtime.settings import RuntimeSettings
 from enmeshed_connector.runtime.synchronisation import NoWorker
+from enmeshed_connector.storage import LeaseLost, StorageUnavailable
 from tests.support.network import Network, Party
 
 MAIL = {"@type": "ArbitraryMessageContent", "value": {"hello": "there"}}
@@ -41,7 +43,8 @@ async def running(runtime: AccountRuntime) -> AsyncIterator[asyncio.Task[None]]:
         yield task
     finally:
         task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        # Not for ever: a test in which it goes on shall fail, not hang.
+        await asyncio.wait({task}, timeout=PATIENCE.total_seconds())
 
 
 async def until(holds: Any) -> None:
@@ -177,6 +180,76 @@ async def test_a_fault_of_ours_does_not_end_the_account(network: Network) -> Non
         sent = await bob.account.messages.send([alice], MAIL)
         await runtime.synchronisation.sync(timeout=PATIENCE)
         assert await runtime.store.get("Messages", sent["id"]) is not None
+
+
+async def ends(task: asyncio.Task[None]) -> bool:
+    """Tells whether a cancelled account ends; one that goes on is left behind."""
+    done, _ = await asyncio.wait({task}, timeout=PATIENCE.total_seconds())
+    return bool(done) and task.cancelled()
+
+
+async def test_a_clean_up_that_fails_does_not_keep_the_account_open(network: Network) -> None:
+    environment = replace(await network.environment("alice"), clock=SystemClock())
+    works = asyncio.Event()
+
+    async def fails_in_the_end() -> None:
+        try:
+            works.set()
+            await asyncio.Event().wait()
+        finally:
+            # As a driver does that cannot close its cursor: this takes the place of the cancellation.
+            raise StorageUnavailable("the database is away")
+
+    runtime = AccountRuntime(environment, QUIET, make_tasks=lambda account: [fails_in_the_end])
+    async with running(runtime) as task:
+        await works.wait()
+        task.cancel()
+        assert await ends(task)
+        assert runtime.state is AccountState.CLOSED
+
+
+async def test_an_account_ends_that_is_closed_at_the_moment_it_loses_its_lease(network: Network) -> None:
+    environment = replace(await network.environment("alice"), clock=SystemClock())
+    works, is_ending, may_end = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def ends_slowly() -> None:
+        try:
+            works.set()
+            await asyncio.Event().wait()
+        finally:
+            is_ending.set()
+            await may_end.wait()
+
+    async def loses_the_lease() -> None:
+        await works.wait()
+        raise LeaseLost("another replica is the worker")
+
+    runtime = AccountRuntime(environment, QUIET, make_tasks=lambda account: [ends_slowly, loses_the_lease])
+    async with running(runtime) as task:
+        async with asyncio.timeout(PATIENCE.total_seconds()):
+            await is_ending.wait()
+        task.cancel()
+        await asyncio.sleep(0)
+        may_end.set()
+        assert await ends(task)
+
+
+async def test_what_swallows_one_cancellation_is_cancelled_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pacing, "_CANCEL_AGAIN_SECONDS", 0.01)
+    swallowed = []
+
+    async def swallows() -> None:
+        while len(swallowed) < 3:
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                swallowed.append(True)
+
+    tasks = [asyncio.create_task(swallows()), asyncio.create_task(asyncio.sleep(0))]
+    await asyncio.sleep(0)
+    async with asyncio.timeout(PATIENCE.total_seconds()):
+        await pacing.end(tasks)
+    assert len(swallowed) == 3
 
 
 async def test_two_accounts_of_a_process_know_nothing_of_each_other(network: Network) -> None:
