@@ -432,9 +432,11 @@ class Committer:
         if entries:
             try:
                 await self._apply_tail()
-            except StorageUnavailable:
-                # They are committed. Whoever reads next applies them first.
+            except BaseException as error:
+                # They are committed. Whoever reads next applies them first; cancelled, too.
                 self._is_behind = True
+                if not isinstance(error, StorageUnavailable):
+                    raise
             self.notifier.notify()
 
     async def _apply_tail(self) -> None:

@@ -216,6 +216,29 @@ async def test_what_could_not_be_applied_is_seen_once_the_database_is_back(store
         assert await ids(store) == ["1", "2", "before"]
 
 
+async def test_a_reader_that_is_cancelled_while_it_applies_leaves_it_to_the_next_one(stores: StoreFactory) -> None:
+    options, commands = StoreOptions(outage_budget=timedelta(milliseconds=100)), Commands()
+    async with (
+        proxied(stores) as dying,
+        proxied(stores) as proxy,
+        opened(stores, port=proxy.port, commands=commands) as store,
+    ):
+        async with opened(stores, port=dying.port, options=options) as other:
+            dying.apply(Rules(when=INSERT_INTO_THINGS, cut_request_after=0))
+            await insert(other, "1")
+        proxy.apply(Rules(when=INSERT_INTO_THINGS, swallow_request=True))
+        reader = asyncio.create_task(store.log.head())
+        while not any(command["insert"] == "Things" for command in commands.named("insert")):
+            await asyncio.sleep(0.005)
+        reader.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await reader
+        proxy.apply(Rules())
+        proxy.cut()
+        assert await store.get("Things", "1") is not None
+        assert await event_ids(store) == ["1"]
+
+
 async def test_reads_survive_a_cut_connection(stores: StoreFactory) -> None:
     async with proxied(stores) as proxy, opened(stores, port=proxy.port) as store:
         await insert(store, "1")
