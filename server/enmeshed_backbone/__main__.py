@@ -19,6 +19,10 @@ from .settings import PasswordPolicy, Settings
 from .store import StoreError
 
 _ENVIRONMENT_PREFIX = "ENMESHED_BACKBONE_"
+_MAX_SECONDS = 365 * 86_400
+_MAX_COUNT = 1_000_000
+_MAX_BYTES = 1024 * 1024 * 1024
+_LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
 _HELP = {
     "host": "where both APIs listen",
     "port": "port of the Consumer API, 0 for a free one",
@@ -42,9 +46,31 @@ _HELP = {
     "grace_period_days": "grace period of identity deletions unless the request says otherwise",
     "challenge_lifetime": "seconds until a challenge expires",
     "max_body_bytes": "largest request body",
+    "body_timeout": "seconds that a client may take to send a body",
     "max_content_bytes": "largest content of a template, message, file or token",
     "keep_alive_interval": "seconds between keep-alive events of an event stream",
     "major_version": "major version that the server claims",
+}
+_BOUNDS: dict[str, tuple[float, float]] = {
+    "port": (0, 65_535),
+    "admin_port": (0, 65_535),
+    "token_lifetime": (60, 3600),
+    "lockout": (0, _MAX_SECONDS),
+    "page_size": (1, _MAX_COUNT),
+    "max_page_size": (1, _MAX_COUNT),
+    "sync_run_duration": (1, _MAX_SECONDS),
+    "max_sync_errors": (1, _MAX_COUNT),
+    "max_unreceived_messages": (1, _MAX_COUNT),
+    "max_message_recipients": (1, _MAX_COUNT),
+    "max_token_password_attempts": (1, _MAX_COUNT),
+    "max_feature_flags": (0, _MAX_COUNT),
+    "grace_period_days": (0, 36_500),
+    "challenge_lifetime": (1, _MAX_SECONDS),
+    "max_body_bytes": (1, _MAX_BYTES),
+    "body_timeout": (1, _MAX_SECONDS),
+    "max_content_bytes": (1, _MAX_BYTES),
+    "keep_alive_interval": (0.001, _MAX_SECONDS),
+    "major_version": (0, _MAX_COUNT),
 }
 _WARNING = """\
 enmeshed Backbone for DEVELOPMENT ONLY. Its secrets are well known: nothing that matters belongs here."""
@@ -66,7 +92,8 @@ def make_parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
             continue
         given = environment.get(_ENVIRONMENT_PREFIX + field.name.upper())
         default = field.default if given is None else given
-        shown = default.value if isinstance(default, enum.Enum) else default
+        # The formatter of the help takes a percent sign for the beginning of a name of its own.
+        shown = str(default.value if isinstance(default, enum.Enum) else default).replace("%", "%%")
         parser.add_argument(
             "--" + field.name.replace("_", "-"),
             type=_converter(field.default),
@@ -81,7 +108,13 @@ def make_parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
         default=allowed,
         help="listen where others can reach it, at your own risk",
     )
-    parser.add_argument("--log-level", default=environment.get(_ENVIRONMENT_PREFIX + "LOG_LEVEL", "warning"))
+    parser.add_argument(
+        "--log-level",
+        default=environment.get(_ENVIRONMENT_PREFIX + "LOG_LEVEL", "warning"),
+        type=str.lower,
+        metavar="LOG_LEVEL",
+        help=f"how much is logged: {', '.join(_LOG_LEVELS)} (default: warning)",
+    )
     return parser
 
 
@@ -94,6 +127,8 @@ def read_settings(arguments: argparse.Namespace) -> Settings:
     names = {field.name for field in dataclasses.fields(Settings)}
     settings = Settings(**{name: value for name, value in vars(arguments).items() if name in names})
     _check(settings)
+    if arguments.log_level not in _LOG_LEVELS:
+        raise SettingsError(f"--log-level must be one of {', '.join(_LOG_LEVELS)}.")
     return settings
 
 
@@ -101,9 +136,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs a server until SIGINT or SIGTERM."""
     parser = make_parser(os.environ)
     arguments = parser.parse_args(argv)
-    logging.basicConfig(level=arguments.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     try:
         settings = read_settings(arguments)
+        logging.basicConfig(level=arguments.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
         return _run(settings)
     except (SettingsError, NotLoopback, StoreError, OSError) as error:
         sys.stderr.write(f"enmeshed-backbone: {error}\n")
@@ -144,22 +179,19 @@ def _converter(default: Any) -> Any:
 
 
 def _check(settings: Settings) -> None:
-    if not 60 <= settings.token_lifetime <= 3600:
-        raise SettingsError("--token-lifetime must be from 60 to 3600 seconds.")
+    for name, (low, high) in _BOUNDS.items():
+        # Written so that what is no number at all is out of every bounds.
+        if not low <= getattr(settings, name) <= high:
+            raise SettingsError(f"--{name.replace('_', '-')} must be from {low} to {high}.")
+    for name in ("host", "data", "client_id", "client_secret"):
+        if not getattr(settings, name):
+            raise SettingsError(f"--{name.replace('_', '-')} must not be empty.")
     if not is_domain(settings.did_host):
         raise SettingsError("--did-host must be a lower-case name of 3 to 45 characters, not an IP address.")
-    if not all(0 <= port < 65536 for port in (settings.port, settings.admin_port)):
-        raise SettingsError("A port is from 0 to 65535.")
-    if not 1 <= settings.page_size <= settings.max_page_size:
+    if settings.port == settings.admin_port != 0:
+        raise SettingsError("--port and --admin-port must differ.")
+    if settings.page_size > settings.max_page_size:
         raise SettingsError("--page-size must be from 1 to --max-page-size.")
-    positive = (
-        "sync_run_duration", "max_sync_errors", "max_unreceived_messages", "max_message_recipients",
-        "max_token_password_attempts", "challenge_lifetime", "max_body_bytes", "max_content_bytes",
-        "keep_alive_interval",
-    )  # fmt: skip
-    for name in positive:
-        if getattr(settings, name) <= 0:
-            raise SettingsError(f"--{name.replace('_', '-')} must be more than 0.")
 
 
 if __name__ == "__main__":

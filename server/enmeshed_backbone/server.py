@@ -198,7 +198,11 @@ def _config(app: Any) -> uvicorn.Config:
 
 def _resolve(settings: Settings) -> list[tuple[socket.AddressFamily, str]]:
     found: dict[tuple[socket.AddressFamily, str], None] = {}
-    for family, _, _, _, address in socket.getaddrinfo(settings.host, None, type=socket.SOCK_STREAM):
+    try:
+        known = socket.getaddrinfo(settings.host, None, type=socket.SOCK_STREAM)
+    except socket.gaierror as error:
+        raise OSError(f"The host {settings.host} is not known: {error.strerror}") from error
+    for family, _, _, _, address in known:
         found[family, str(address[0])] = None
     for _, text in found:
         if not ipaddress.ip_address(text.partition("%")[0]).is_loopback and not settings.allow_non_loopback:
@@ -247,7 +251,7 @@ def _bind(family: socket.AddressFamily, text: str, port: int) -> socket.socket |
         listener.close()
         if family is socket.AF_INET6 and error.errno == errno.EADDRNOTAVAIL:
             return None
-        raise
+        raise OSError(error.errno, f"{_bracketed(text)}:{port} cannot be listened on: {error.strerror}") from error
     return listener
 
 

@@ -65,6 +65,8 @@ class Settings:
     challenge_lifetime: int = 600
     max_body_bytes: int = 20 * MIB
     """The largest request body of the Consumer API; larger ones are refused without being read."""
+    body_timeout: int = 60
+    """How long a client may take to send the body of a request."""
     max_content_bytes: int = 10 * MIB
     """The largest content of a template, message, file or token."""
     keep_alive_interval: float = 240.0

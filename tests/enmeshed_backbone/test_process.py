@@ -51,6 +51,15 @@ def run(*flags: str, **environment: str) -> subprocess.CompletedProcess[str]:
         (("--page-size", "500"), "--page-size"),
         (("--port", "70000"), "port"),
         (("--max-body-bytes", "0"), "--max-body-bytes"),
+        (("--admin-port", "8090"), "--admin-port"),
+        (("--sync-run-duration", "99999999999999999"), "--sync-run-duration"),
+        (("--grace-period-days", "nan"), "--grace-period-days"),
+        (("--keep-alive-interval", "nan"), "--keep-alive-interval"),
+        (("--lockout", "-1"), "--lockout"),
+        (("--client-id", ""), "--client-id"),
+        (("--data", ""), "--data"),
+        (("--log-level", "loud"), "--log-level"),
+        (("--host", "nobody.invalid"), "nobody.invalid"),
         (("--data", "/nowhere/at/all.db", "--port", "0", "--admin-port", "0"), "/nowhere/at/all.db"),
     ],
 )
@@ -60,6 +69,14 @@ def test_what_cannot_be_is_refused_with_its_reason(flags: tuple[str, ...], text:
     assert ended.returncode == 2
     assert text in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+def test_the_help_shows_what_the_variables_say_and_no_secret() -> None:
+    ended = run("--help", ENMESHED_BACKBONE_DATA="100%.db", ENMESHED_BACKBONE_CLIENT_SECRET="hidden%s")
+
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert "100%.db" in ended.stdout
+    assert "hidden" not in ended.stdout
 
 
 def test_every_flag_has_a_variable() -> None:
@@ -114,9 +131,11 @@ async def test_it_says_that_it_is_for_development_and_shows_no_secret() -> None:
 
 async def test_a_taken_port_is_told() -> None:
     async with BackboneProcess.start() as first:
-        ended = await asyncio.to_thread(run, "--port", first.base_url.rpartition(":")[2], "--admin-port", "0")
+        port = first.base_url.rpartition(":")[2]
+        ended = await asyncio.to_thread(run, "--port", port, "--admin-port", "0")
 
     assert ended.returncode == 2
+    assert f":{port} " in ended.stderr
     assert "Traceback" not in ended.stderr
 
 

@@ -28,6 +28,8 @@ _XSRF_PATH = "/api/v1/xsrf"
 _OWN_PATHS = "/api/v1/development/"
 _SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 _MAX_ADVANCE_DAYS = 36_500
+_LAST_MS = dates.END_OF_TIME_MS - 2 * _MAX_ADVANCE_DAYS * dates.DAY_MS
+"""Up to here the clock goes: what lasts for some time from then on still has an end within the calendar."""
 
 
 class XsrfProtection:
@@ -42,10 +44,10 @@ class XsrfProtection:
 
     def fits(self, headers: dict[bytes, bytes]) -> bool:
         """Returns whether a request has both, and they belong together."""
-        given = headers.get(b"x-xsrf-token", b"").decode("latin-1")
+        given = headers.get(b"x-xsrf-token", b"")
         for part in headers.get(b"cookie", b"").decode("latin-1").replace(",", ";").split(";"):
             name, _, value = part.strip().partition("=")
-            if name == _COOKIE and hmac.compare_digest(self.token(value), given):
+            if name == _COOKIE and hmac.compare_digest(self.token(value).encode("ascii"), given):
                 return True
         return False
 
@@ -55,7 +57,8 @@ def make_guard(api_key: str, xsrf: XsrfProtection) -> Guard:
 
     def guard(scope: Scope) -> Reply | None:
         path = scope["path"].lower()
-        if path == _XSRF_PATH or path == "/health" or not path.startswith("/api/"):
+        # Without regard to slashes in front: what looks like another path here must be none of the routes below.
+        if path in (_XSRF_PATH, "/health") or not path.lstrip("/").startswith("api/"):
             return None
         headers = dict(scope["headers"])
         given = headers.get(b"x-api-key", b"")
@@ -195,6 +198,8 @@ def advance_clock(call: Call, transaction: Transaction) -> Reply:
     if seconds is None or not 0 <= seconds <= _MAX_ADVANCE_DAYS * 86_400:
         raise invalid_property(f"seconds must be from 0 to {_MAX_ADVANCE_DAYS} days.")
     clock = call.services.clock
+    if clock.now_ms() + seconds * 1000 > _LAST_MS:
+        raise invalid_property("The clock would leave the calendar.")
     clock.advance(timedelta(seconds=seconds))
     transaction.run(
         "INSERT INTO meta (name, value) VALUES ('clock_offset_ms', ?1) ON CONFLICT (name) DO UPDATE SET value = ?1",

@@ -5,6 +5,7 @@ Source: specification of the Consumer API, §7.
 
 from __future__ import annotations
 
+import hmac
 from typing import Any
 
 from .. import addresses, dates
@@ -167,7 +168,7 @@ def _is_visible(transaction: Transaction, template: Row, address: str, password:
         return True
     if template["for_identity"] not in (None, address):
         return False
-    if template["password"] is None or template["password"] == password:
+    if template["password"] is None or (password is not None and hmac.compare_digest(template["password"], password)):
         return True
     return _has_allocation(transaction, template["id"], address)
 

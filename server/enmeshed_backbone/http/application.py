@@ -26,9 +26,6 @@ Guard = Callable[[Scope], Reply | None]
 
 _LOG = logging.getLogger("enmeshed_backbone")
 
-BODY_TIMEOUT_SECONDS = 60
-"""How long a client may take to send the body of a request."""
-
 HEAVY_BYTES = 256 * 1024
 """Bodies from this size on are parsed and stored away from the event loop."""
 
@@ -60,7 +57,7 @@ class Router:
 
     def find(self, method: str, path: str) -> tuple[Route | None, dict[str, str], bool]:
         """Returns the route, its path parameters and whether the path exists with any method."""
-        segments = path.strip("/").split("/")
+        segments = path.removeprefix("/").removesuffix("/").split("/")
         exists = False
         for node, parameters in _matches(self._root, segments, 0, {}):
             route = node.routes.get(method)
@@ -121,6 +118,7 @@ class Application:
         self._router = Router(routes)
         self._streams = streams or {}
         self._body_limit = body_limit
+        self._body_timeout = services.settings.body_timeout
         self._guard = guard
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -206,15 +204,12 @@ class Application:
         length = headers.get(b"content-length", b"")
         if length.isdigit() and int(length) > self._body_limit:
             raise body_too_large(self._body_limit)
-        message = await receive()
-        if not message.get("more_body", False) and message["type"] == "http.request":
-            only: bytes = message.get("body", b"")
-            return only
         chunks: list[bytes] = []
         size = 0
         try:
-            async with asyncio.timeout(BODY_TIMEOUT_SECONDS):
+            async with asyncio.timeout(self._body_timeout):
                 while True:
+                    message = await receive()
                     if message["type"] == "http.disconnect":
                         raise ClientGone
                     chunk = message.get("body", b"")
@@ -223,10 +218,9 @@ class Application:
                         raise body_too_large(self._body_limit)
                     chunks.append(chunk)
                     if not message.get("more_body", False):
-                        return b"".join(chunks)
-                    message = await receive()
+                        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
         except TimeoutError:
-            raise unparsable(f"The body took longer than {BODY_TIMEOUT_SECONDS} seconds.") from None
+            raise unparsable(f"The body took longer than {self._body_timeout} seconds.") from None
 
     async def _send(
         self, reply: Reply, request_headers: dict[bytes, bytes], send: Send, started: float, started_at: int
@@ -306,7 +300,8 @@ async def _parse_multipart(headers: Any, raw: bytes) -> dict[str, Any]:
     parser.spool_max_size = len(raw) + 1
     try:
         form = await parser.parse()
-    except (MultiPartException, KeyError) as error:
+    except (MultiPartException, KeyError, UnicodeError) as error:
+        # The last: the client named an encoding that its names are not written in.
         raise unparsable("The body must be multipart/form-data.") from error
     parts: dict[str, Any] = {}
     for name, value in form.multi_items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -384,10 +385,23 @@ class TestAdminApi:
                 response = await admin.get(f"/api/v1/{path}", headers=headers)
                 assert (response.status_code, response.content) == (401, b"")
 
+    @pytest.mark.parametrize("path", ["//api/v1/Identities", "///API/V1/identities", "/api/v1/Identities/", "/api/v1/"])
+    async def test_no_other_way_to_write_a_path_goes_around_the_key(self, backbone: BackboneServer, path: str) -> None:
+        # Bytes as they are: clients make such paths shorter before they send them.
+        reader, writer = await asyncio.open_connection("localhost", backbone.settings.admin_port)
+        writer.write(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
+        answer = await reader.read()
+        writer.close()
+        await writer.wait_closed()
+
+        assert answer.startswith(b"HTTP/1.1 401")
+
     async def test_a_change_needs_cookie_and_token_of_one_pair(self, admin: httpx.AsyncClient) -> None:
         first = (await admin.get("/api/v1/xsrf")).text
         admin.cookies.clear()
-        for headers in ({}, {"x-xsrf-token": first}, {"x-xsrf-token": first, "cookie": "X-XSRF-COOKIE=other"}):
+        other = (b"cookie", b"X-XSRF-COOKIE=other")
+        alone = (b"x-xsrf-token", first.encode())
+        for headers in ([], [alone], [other, alone], [other, (b"x-xsrf-token", b"\xe9")]):
             response = await admin.post("/api/v1/Announcements", json={}, headers=headers)
             assert response.status_code == 400
             assert response.json()["detail"] == "xsrf-token-may-be-invalid"
@@ -418,6 +432,15 @@ class TestAdminApi:
         for wrong in (-1, 1e18, None):
             response = await admin.post(path, json={"seconds": wrong})
             assert_error(response, 400, "validation.invalidPropertyValue")
+
+    async def test_the_clock_stops_before_the_calendar_ends(self, admin: httpx.AsyncClient, anna: Device) -> None:
+        path, most = "/api/v1/Development/Clock", 36_500 * 86_400
+        while (moved := await admin.post(path, json={"seconds": most})).status_code == 200:
+            pass
+        assert_error(moved, 400, "validation.invalidPropertyValue")
+
+        await anna.log_in()
+        assert (await anna.get("Identities/Self"))["address"] == anna.address
 
     async def test_the_clock_is_remembered_by_its_database(self, tmp_path: Any) -> None:
         settings = replace(Settings(), port=0, admin_port=0, data=str(tmp_path / "backbone.db"))

@@ -33,7 +33,17 @@ async def test_paths_are_found_in_any_case_and_ids_keep_theirs(anna: Device) -> 
     assert_error(await anna.call("GET", f"Tokens/{token['id'].swapcase()}"), 400, "validation.invalidPropertyValue")
 
 
-@pytest.mark.parametrize("path", ["/", "/api/v2/Nothing", "/api/v1/Devices/Self", "/api/v2/Messages/MSGx/setReadFlag"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/",
+        "//api/v2/Version",
+        "/api/v2/Version//",
+        "/api/v2/Nothing",
+        "/api/v1/Devices/Self",
+        "/api/v2/Messages/MSGx/setReadFlag",
+    ],
+)
 async def test_an_unknown_route_is_a_404_without_envelope(http: httpx.AsyncClient, path: str) -> None:
     response = await http.get(path)
 
@@ -82,9 +92,9 @@ async def test_a_token_is_refused_once_its_signature_or_claims_are_altered(anna:
 
 
 async def test_a_token_expires_after_its_lifetime(anna: Device, admin: httpx.AsyncClient) -> None:
-    await admin.post("/api/v1/Development/Clock", json={"seconds": 299})
+    await admin.post("/api/v1/Development/Clock", json={"seconds": 240})
     assert (await anna.call("GET", "Devices/Self")).status_code == 200
-    await admin.post("/api/v1/Development/Clock", json={"seconds": 2})
+    await admin.post("/api/v1/Development/Clock", json={"seconds": 61})
     assert (await anna.call("GET", "Devices/Self")).status_code == 401
 
 
@@ -239,6 +249,29 @@ class TestBodyLimit:
                 )
             device = await new_identity(http)
             assert await device.events() == []
+
+
+@pytest.mark.parametrize("sent", [b"", b"{"])
+async def test_a_body_that_does_not_come_is_not_waited_for_longer_than_is_set(sent: bytes) -> None:
+    settings = replace(Settings(), port=0, admin_port=0, body_timeout=1, seed_identities=False)
+    async with BackboneServer(settings) as server:
+        reader, writer = await asyncio.open_connection("localhost", server.settings.port)
+        head = b"POST /api/v2/Challenges HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n"
+        writer.write(head + sent)
+        answer = await reader.readuntil(b"}}")
+        writer.close()
+        await writer.wait_closed()
+
+    assert answer.startswith(b"HTTP/1.1 400")
+    assert b"error.platform.inputCannotBeParsed" in answer
+
+
+@pytest.mark.parametrize("charset", ["undefined", "idna", "utf-16", "no-such-encoding"])
+async def test_a_form_in_another_encoding_is_the_fault_of_its_sender(anna: Device, charset: str) -> None:
+    body = b'--x\r\ncontent-disposition: form-data; name="xn--a\xff"\r\n\r\n\xff\r\n--x--\r\n'
+    headers = {"Content-Type": f"multipart/form-data; boundary=x; charset={charset}"}
+
+    assert_error(await anna.call("POST", "Files", content=body, headers=headers), 400, "inputCannotBeParsed")
 
 
 async def test_a_client_that_goes_away_in_the_middle_changes_nothing(backbone: BackboneServer) -> None:
