@@ -27,3 +27,12 @@ async def give_up(running: RunningConnector, account: str, delivery_id: str) -> 
         work.store_silently(DELIVERIES, rest)
 
     await context.commits.run(change)
+
+
+async def forget(running: RunningConnector, account: str, delivery_id: str) -> None:
+    """Removes a delivery, as if another device of the identity had to make it."""
+
+    async def change(work: Work) -> None:
+        work.delete_silently(DELIVERIES, delivery_id)
+
+    await running.connector.accounts.runtime(account).transport.context.commits.run(change)

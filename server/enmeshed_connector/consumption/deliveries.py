@@ -25,7 +25,7 @@ from enmeshed_connector.consumption.waiting import first_of
 from enmeshed_connector.core.canonical_json import JsonObject
 from enmeshed_connector.core.dates import format_date, parse_date
 from enmeshed_connector.core.errors import Code, DomainError
-from enmeshed_connector.storage import CollectionSpec, Position, all_of, where
+from enmeshed_connector.storage import CollectionSpec, Filter, Position, all_of, where
 from enmeshed_connector.transport.account import TransportAccount
 from enmeshed_connector.transport.listeners import TransportListener
 from enmeshed_connector.transport.objects import Document, without_unset
@@ -54,8 +54,9 @@ _AFTER_REFUSALS: Final = (
     timedelta(hours=24),
 )
 """What refuses may change its mind: a relationship is reactivated, a setting corrected."""
-_LOOK_EVERY: Final = timedelta(seconds=30)
-"""The log wakes at once; this is for commits without events."""
+_LOOK_EVERY: Final = timedelta(seconds=5)
+"""The log wakes at once; this is for commits of other processes without events."""
+_NOTHING_LEFT: Final = timedelta()
 _AT_ONCE: Final = 100
 _PEERS_AT_ONCE: Final = 8
 
@@ -95,7 +96,10 @@ class Deliveries(TransportListener):
         self._given_up[prefix] = hears
 
     async def enqueue(self, delivery: Delivery, work: Work) -> None:
-        """Has something sent as soon as the commit is durable. An event in the commit lets that happen at once."""
+        """Has something sent as soon as the commit is durable.
+
+        An event in the commit lets that happen at once; without one it takes some seconds, or a call of `wake`.
+        """
         document = {**delivery.document, "attempts": 0, "createdAt": work.now, "nextAttemptAt": work.now}
         await work.create(DELIVERIES, document)
 
@@ -108,9 +112,15 @@ class Deliveries(TransportListener):
         work.delete_silently(DELIVERIES, id)
 
     async def revive(self, id: str, work: Work) -> bool:
-        """Has a delivery that was given up tried again at once; returns False when there is none such."""
+        """Has a delivery that was given up, or is put off, tried again at once; returns False when there is none such.
+
+        Its refusals are counted anew. Without an event in the commit, call `wake` after it.
+        """
         delivery = await work.get(DELIVERIES, id)
-        if delivery is None or "nextAttemptAt" in delivery:
+        if delivery is None:
+            return False
+        next_attempt_at = delivery.get("nextAttemptAt")
+        if next_attempt_at is not None and next_attempt_at <= work.now:
             return False
         rest = {name: value for name, value in delivery.items() if name not in ("_rev", "refusals")}
         work.store_silently(DELIVERIES, {**rest, "nextAttemptAt": work.now})
@@ -136,9 +146,13 @@ class Deliveries(TransportListener):
         while True:
             # Read before looking: what is committed between the two wakes.
             position = await log.head()
-            if await self.send_due():
-                continue
-            await self._wait(position, await self._time_left())
+            left = await self._time_left(where("nextAttemptAt").is_present())
+            if left <= _NOTHING_LEFT:
+                if await self.send_due():
+                    continue
+                # What is due is held up by another one to the same peer, whose time comes later.
+                left = await self._time_left(where("nextAttemptAt").gt(format_date(self._context.clock.now())))
+            await self._wait(position, left)
 
     async def send_due(self) -> bool:
         """Sends what is due, in the order of the commits to each peer; returns whether any of it is sent.
@@ -252,12 +266,10 @@ class Deliveries(TransportListener):
         share = 0.5 + int.from_bytes(self._context.random(2), "big") / 0x1FFFE
         return longest * share
 
-    async def _time_left(self) -> timedelta:
-        now = self._context.clock.now()
-        # Those that are due are held up by another one to the same peer, whose time comes later.
-        later = where("nextAttemptAt").gt(format_date(now))
-        found = await self._context.store.find(DELIVERIES, later, sort=("nextAttemptAt",), limit=1)
-        return parse_date(found[0]["nextAttemptAt"]) - now if found else _LOOK_EVERY
+    async def _time_left(self, among: Filter) -> timedelta:
+        """Returns how long it is to the first attempt among some deliveries; after each commit, so it is one look."""
+        found = await self._context.store.find(DELIVERIES, among, sort=("nextAttemptAt",), limit=1)
+        return parse_date(found[0]["nextAttemptAt"]) - self._context.clock.now() if found else _LOOK_EVERY
 
     async def _wait(self, position: Position, duration: timedelta) -> None:
         """Returns after the duration, or when something was committed; looks now and then in any case."""

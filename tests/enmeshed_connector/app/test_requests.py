@@ -20,7 +20,7 @@ from enmeshed.connector.v1 import (
 from enmeshed_client import Connector as Client
 from enmeshed_client import upload
 from tests.support.connector import RunningConnector, relate, running_connector
-from tests.support.deliveries import give_up
+from tests.support.deliveries import forget, give_up
 from tests.support.named_calls import call, failure, until
 
 YES: dict[str, Any] = {"accept": {}}
@@ -642,9 +642,12 @@ async def test_a_response_that_was_given_up_is_seen_and_tried_again(
     assert retried.status == request_pb2.LOCAL_REQUEST_STATUS_DECIDED
     again = await until(delivery, is_so=lambda found: found.attempts > given_up.attempts)
     assert again.HasField("next_attempt_time")
-    # The same call is one; another one finds nothing given up.
+    # The same call is one; another one does not wait until what is put off is tried by itself.
     await call(bob, "IncomingRequests.RetryIncomingRequest", **retry)
+    assert (await delivery()).attempts == again.attempts
+    await call(bob, "IncomingRequests.RetryIncomingRequest", id=received.id)
+    await until(delivery, is_so=lambda found: found.attempts > again.attempts)
+    await forget(running, "bob", f"response:{received.id}")
     refused = await failure(bob, "IncomingRequests.RetryIncomingRequest", id=received.id)
     assert refused.reason == "RESPONSE_NOT_GIVEN_UP"
-    assert (await delivery()).attempts == again.attempts
     assert (await failure(bob, "IncomingRequests.RetryIncomingRequest", id=UNKNOWN)).reason == "NOT_FOUND"

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from enmeshed_connector.consumption import deliveries
 from enmeshed_connector.consumption.account import ConsumptionAccount, ConsumptionSettings
 from enmeshed_connector.consumption.deliveries import DELIVERIES, Delivery
 from enmeshed_connector.consumption.schema import CONSUMPTION_COLLECTIONS
@@ -34,10 +35,12 @@ def to(peer: Holder, words: str = "hello", identifier: str | None = None) -> Del
     return Delivery.message(id=identifier or f"test:{words}", peer=peer.address, content=text(words))
 
 
-async def enqueue(account: Holder, *deliveries: Delivery) -> None:
+async def enqueue(account: Holder, *queued: Delivery) -> None:
     async def change(work: Work) -> None:
-        for delivery in deliveries:
+        for delivery in queued:
             await account.consumption.deliveries.enqueue(delivery, work)
+        # Whoever enqueues tells of something: that wakes the one who sends.
+        work.publish("test.enqueued")
 
     await account.run(change)
 
@@ -69,7 +72,7 @@ async def at_work(account: Holder) -> AsyncIterator[None]:
 
 
 async def until_empty(account: Holder) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while await left(account):
             await asyncio.sleep(0.01)
 
@@ -82,6 +85,19 @@ async def test_what_is_enqueued_is_sent_and_gone(alice: Holder, bob: Holder) -> 
         await until_empty(alice)
 
     assert await got(bob) == ["before", "later"]
+
+
+async def test_who_is_woken_needs_no_event(alice: Holder, bob: Holder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deliveries, "_LOOK_EVERY", timedelta(hours=1))
+    worker = alice.consumption.deliveries
+    async with at_work(alice):
+        await enqueue(alice, to(bob, "before"))
+        await until_empty(alice)
+        await alice.run(lambda work: worker.enqueue(to(bob, "silent"), work))
+        worker.wake()
+        await until_empty(alice)
+
+    assert await got(bob) == ["before", "silent"]
 
 
 async def test_a_commit_that_fails_sends_nothing(alice: Holder, bob: Holder) -> None:
@@ -138,6 +154,43 @@ async def test_a_passing_failure_is_repeated_later_and_noted_meanwhile(
 
     assert await left(alice) == []
     assert await got(bob) == ["hello"]
+
+
+async def test_what_is_put_off_can_be_tried_at_once_and_keeps_its_place(
+    network: Network, alice: Holder, bob: Holder
+) -> None:
+    worker = alice.consumption.deliveries
+    alice.faults.cut("messages.send")
+    await enqueue(alice, to(bob, "1"))
+    # It is due, and nobody needs to be asked to try it.
+    assert not await alice.run(lambda work: worker.revive("test:1", work))
+    await send_due(alice)
+    await enqueue(alice, to(bob, "2"))
+    await send_due(alice)
+    assert await got(bob) == []
+
+    assert await alice.run(lambda work: worker.revive("test:1", work))
+    await send_due(alice)
+
+    assert await got(bob) == ["1", "2"]
+    assert not await alice.run(lambda work: worker.revive("test:1", work))
+
+
+async def test_what_was_refused_can_be_tried_at_once_and_counts_anew(network: Network, alice: Holder) -> None:
+    later = await holder(network, "later")
+    worker = alice.consumption.deliveries
+    await enqueue(alice, to(later))
+    for _ in range(2):
+        await send_due(alice)
+        assert await alice.run(lambda work: worker.revive("test:hello", work))
+    await send_due(alice)
+    (noted,) = await left(alice)
+    assert (noted["attempts"], noted["refusals"]) == (3, 1)
+    await befriend(alice.transport, later.transport)
+    assert await alice.run(lambda work: worker.revive("test:hello", work))
+    await send_due(alice)
+
+    assert await got(later) == ["hello"]
 
 
 async def test_a_lost_answer_is_found_and_never_sent_again(network: Network, alice: Holder, bob: Holder) -> None:

@@ -78,7 +78,7 @@ class IncomingRequestsServicer(Servicer, incoming_requests_service_pb2_grpc.Inco
     async def RetryIncomingRequest(
         self, request: pb.RetryIncomingRequestRequest, context: Context
     ) -> pb.RetryIncomingRequestResponse:
-        """Has a response that was given up sent."""
+        """Has a response that was given up or put off sent."""
         view = await self._requests.retry(request.id, intent_of(request))
         return pb.RetryIncomingRequestResponse(request=self._message(view))
 

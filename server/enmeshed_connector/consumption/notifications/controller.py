@@ -116,19 +116,19 @@ class NotificationController:
         await self._move(notification, NotificationStatus.ERROR, work)
 
     async def retry(self, notification_id: str, work: Work) -> None:
-        """Does once more what a notification says that could not be done, or has an own one sent that was given up.
+        """Does once more what a notification says that could not be done, or has an own one sent that could not be.
 
         Raises:
             RecordMissing: There is no such notification.
-            NotificationNotFailed: It is sent, another device received it, or it has not failed.
+            NotificationNotFailed: It is sent or being sent, another device received it, or it has not failed.
             DomainError: It cannot be done now, either; nothing was done.
         """
         delivery_id = f"{DELIVERY_PREFIX}{notification_id}"
-        if await self._deliveries.revive(delivery_id, work):
-            # Wakes the one who sends, too.
-            events.publish_status(work, await self.get(work, notification_id))
-            return
         notification = await self.get(work, notification_id)
+        if await self._deliveries.revive(delivery_id, work):
+            if notification["status"] == NotificationStatus.ERROR:
+                events.publish_status(work, await self.get(work, notification_id))
+            return
         is_own_task = notification.get("receivedByDevice") == self._context.device.id
         is_undone = notification["status"] in (NotificationStatus.OPEN, NotificationStatus.ERROR)
         if not is_own_task or not is_undone:

@@ -184,12 +184,12 @@ class IncomingRequests:
         return await self._decide(request_id, items, work, accepts=False, by_automation=by_automation)
 
     async def retry(self, request_id: str, work: Work) -> None:
-        """Has a response whose delivery was given up tried again at once.
+        """Has a response whose delivery was given up, or is put off after a failure, tried again at once.
 
         Raises:
             RecordMissing: There is no such request.
             WrongRequestStatus: It is not Decided.
-            ResponseNotGivenUp: Its response is being sent.
+            ResponseNotGivenUp: Its response is being sent, or another device has to send it.
         """
         request = await self.get(work, request_id)
         facts = {"id": request_id, "status": request["status"]}
@@ -198,7 +198,9 @@ class IncomingRequests:
                 f"Request {request_id} is {request['status']}; this needs {RequestStatus.DECIDED}.", facts=facts
             )
         if not await self._deliveries.revive(delivery_id(request_id), work):
-            raise ResponseNotGivenUp(f"The response to request {request_id} was not given up.", facts=facts)
+            raise ResponseNotGivenUp(
+                f"The response to request {request_id} was neither given up nor put off on this device.", facts=facts
+            )
 
     async def answered(self, response: JsonObject, source: JsonObject, peer: str, work: Work) -> None:
         """Completes a request whose response was just sent; nothing happens when none waits for this one.

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from enmeshed_connector.consumption.account import ConsumptionAccount
+from enmeshed_connector.consumption.deliveries import Deliveries
 from enmeshed_connector.consumption.notifications.documents import NOTIFICATION_SCHEMA, NOTIFICATIONS
 from enmeshed_connector.core.canonical_json import JsonObject
 from enmeshed_connector.runtime.use_cases.changes import change_once
@@ -24,6 +25,7 @@ class NotificationUseCases:
         """Takes the account, and what content means for it."""
         self._context = context
         self._notifications = consumption.notifications
+        self._deliveries: Deliveries = consumption.deliveries
 
     async def get(self, notification_id: str) -> View:
         """Returns a notification. Raises and shows own ones that are not sent as `NotificationController.get`."""
@@ -51,4 +53,5 @@ class NotificationUseCases:
             return {"id": notification_id}
 
         await change_once(self._context, intent, change)
+        self._deliveries.wake()
         return await self.get(notification_id)

@@ -133,7 +133,7 @@ class IncomingRequestsServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def RetryIncomingRequest(self, request, context):
-        """Has the response of a decided request, whose delivery was given up, tried again at once; see `ResponseDelivery`. What was decided stays.
+        """Has the response of a decided request, whose delivery was given up or put off, tried again at once; see `ResponseDelivery`. The decision stays.
         Needs permission `incomingRequests:write`. Side effects: the peer gets the response. Safe to repeat with the same idempotency key. Errors:
         NOT_FOUND, WRONG_REQUEST_STATUS, RESPONSE_NOT_GIVEN_UP.
         """

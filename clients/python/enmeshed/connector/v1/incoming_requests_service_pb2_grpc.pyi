@@ -59,7 +59,7 @@ class IncomingRequestsStub:
     PEER_DELETED.
     """
     RetryIncomingRequest: _grpc.UnaryUnaryMultiCallable[_incoming_requests_service_pb2.RetryIncomingRequestRequest, _incoming_requests_service_pb2.RetryIncomingRequestResponse]
-    """Has the response of a decided request, whose delivery was given up, tried again at once; see `ResponseDelivery`. What was decided stays.
+    """Has the response of a decided request, whose delivery was given up or put off, tried again at once; see `ResponseDelivery`. The decision stays.
     Needs permission `incomingRequests:write`. Side effects: the peer gets the response. Safe to repeat with the same idempotency key. Errors:
     NOT_FOUND, WRONG_REQUEST_STATUS, RESPONSE_NOT_GIVEN_UP.
     """
@@ -99,7 +99,7 @@ class IncomingRequestsAsyncStub(IncomingRequestsStub):
     PEER_DELETED.
     """
     RetryIncomingRequest: _aio.UnaryUnaryMultiCallable[_incoming_requests_service_pb2.RetryIncomingRequestRequest, _incoming_requests_service_pb2.RetryIncomingRequestResponse]  # type: ignore[assignment]
-    """Has the response of a decided request, whose delivery was given up, tried again at once; see `ResponseDelivery`. What was decided stays.
+    """Has the response of a decided request, whose delivery was given up or put off, tried again at once; see `ResponseDelivery`. The decision stays.
     Needs permission `incomingRequests:write`. Side effects: the peer gets the response. Safe to repeat with the same idempotency key. Errors:
     NOT_FOUND, WRONG_REQUEST_STATUS, RESPONSE_NOT_GIVEN_UP.
     """
@@ -178,7 +178,7 @@ class IncomingRequestsServicer(metaclass=_abc_1.ABCMeta):
         request: _incoming_requests_service_pb2.RetryIncomingRequestRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_incoming_requests_service_pb2.RetryIncomingRequestResponse, _abc.Awaitable[_incoming_requests_service_pb2.RetryIncomingRequestResponse]]:
-        """Has the response of a decided request, whose delivery was given up, tried again at once; see `ResponseDelivery`. What was decided stays.
+        """Has the response of a decided request, whose delivery was given up or put off, tried again at once; see `ResponseDelivery`. The decision stays.
         Needs permission `incomingRequests:write`. Side effects: the peer gets the response. Safe to repeat with the same idempotency key. Errors:
         NOT_FOUND, WRONG_REQUEST_STATUS, RESPONSE_NOT_GIVEN_UP.
         """

@@ -56,7 +56,7 @@ type IncomingRequestsClient interface {
 	// idempotency key. Errors: NOT_FOUND, WRONG_REQUEST_STATUS, REQUEST_EXPIRED, DECISION_INVALID, WRONG_RELATIONSHIP_STATUS, PEER_IN_DELETION,
 	// PEER_DELETED.
 	RejectIncomingRequest(ctx context.Context, in *RejectIncomingRequestRequest, opts ...grpc.CallOption) (*RejectIncomingRequestResponse, error)
-	// Has the response of a decided request, whose delivery was given up, tried again at once; see `ResponseDelivery`. What was decided stays.
+	// Has the response of a decided request, whose delivery was given up or put off, tried again at once; see `ResponseDelivery`. The decision stays.
 	// Needs permission `incomingRequests:write`. Side effects: the peer gets the response. Safe to repeat with the same idempotency key. Errors:
 	// NOT_FOUND, WRONG_REQUEST_STATUS, RESPONSE_NOT_GIVEN_UP.
 	RetryIncomingRequest(ctx context.Context, in *RetryIncomingRequestRequest, opts ...grpc.CallOption) (*RetryIncomingRequestResponse, error)
@@ -180,7 +180,7 @@ type IncomingRequestsServer interface {
 	// idempotency key. Errors: NOT_FOUND, WRONG_REQUEST_STATUS, REQUEST_EXPIRED, DECISION_INVALID, WRONG_RELATIONSHIP_STATUS, PEER_IN_DELETION,
 	// PEER_DELETED.
 	RejectIncomingRequest(context.Context, *RejectIncomingRequestRequest) (*RejectIncomingRequestResponse, error)
-	// Has the response of a decided request, whose delivery was given up, tried again at once; see `ResponseDelivery`. What was decided stays.
+	// Has the response of a decided request, whose delivery was given up or put off, tried again at once; see `ResponseDelivery`. The decision stays.
 	// Needs permission `incomingRequests:write`. Side effects: the peer gets the response. Safe to repeat with the same idempotency key. Errors:
 	// NOT_FOUND, WRONG_REQUEST_STATUS, RESPONSE_NOT_GIVEN_UP.
 	RetryIncomingRequest(context.Context, *RetryIncomingRequestRequest) (*RetryIncomingRequestResponse, error)

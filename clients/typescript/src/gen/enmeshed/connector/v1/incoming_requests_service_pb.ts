@@ -516,7 +516,7 @@ export const IncomingRequests: GenService<{
     output: typeof RejectIncomingRequestResponseSchema;
   },
   /**
-   * Has the response of a decided request, whose delivery was given up, tried again at once; see `ResponseDelivery`. What was decided stays.
+   * Has the response of a decided request, whose delivery was given up or put off, tried again at once; see `ResponseDelivery`. The decision stays.
    * Needs permission `incomingRequests:write`. Side effects: the peer gets the response. Safe to repeat with the same idempotency key. Errors:
    * NOT_FOUND, WRONG_REQUEST_STATUS, RESPONSE_NOT_GIVEN_UP.
    *
