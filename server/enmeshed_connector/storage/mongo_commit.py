@@ -335,6 +335,8 @@ class Committer:
         if item.is_prepared:
             return
         remaining = sum(len(write.text or "") for write in item.request.writes)
+        # One entry holds both. Events are never searched, so they make room first.
+        item.events = await self._entries.encode_events(item.request.events, item.recorded_at, besides=remaining)
         for write in sorted(item.request.writes, key=lambda write: len(write.text or ""), reverse=True):
             if write.text is None:
                 continue
@@ -343,7 +345,6 @@ class Committer:
                 blob = await self._entries.blobs.store(write.text, item.recorded_at)
                 remaining -= len(write.text)
             item.encoded[write.key] = encode(write, 0, blob)
-        item.events = await self._entries.encode_events(item.request.events, item.recorded_at)
         item.is_prepared = True
 
     def _entry(self, item: _Item, position: int, writes: Sequence[tuple[Write, int | None]]) -> Raw:

@@ -121,9 +121,15 @@ class Entries:
             {"_id": {"$lte": entry_id(position)}, "writes": {"$exists": True}}, {"$unset": {"writes": ""}}
         )
 
-    async def encode_events(self, events: Sequence[EmittedEvent], moment: str) -> Any:
-        """Returns the events of a commit as they stand in an entry."""
-        if sum(len(event.text) for event in events) >= LARGE:
+    async def encode_events(self, events: Sequence[EmittedEvent], moment: str, *, besides: int) -> Any:
+        """Returns the events of a commit as they stand in an entry.
+
+        Args:
+            events: The events.
+            moment: When the commit was made.
+            besides: How many characters of JSON the entry holds besides them.
+        """
+        if events and besides + sum(len(event.text) for event in events) >= LARGE:
             return {BLOB: await self.blobs.store(event_array(events), moment)}
         return [encode_json(exact_json.decode(event.text)) for event in events]
 

@@ -8,11 +8,20 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
+import bson
 import pymongo
 import pytest
 from pymongo import monitoring
 
-from enmeshed_connector.storage import CommitOutcomeUnknown, StorageUnavailable, Store, StoreCorrupt, StoreOptions
+from enmeshed_connector.storage import (
+    CommitOutcomeUnknown,
+    StorageUnavailable,
+    Store,
+    StoreCorrupt,
+    StoreOptions,
+    mongo_commit,
+    mongo_entries,
+)
 from enmeshed_connector.storage.mongo import MongoDatabases
 from enmeshed_connector.storage.mongo_apply import Applier
 from enmeshed_connector.storage.mongo_connection import Driver
@@ -143,6 +152,28 @@ async def test_commits_that_are_ready_together_share_one_insert(stores: StoreFac
         assert sum(len(command["documents"]) for command in into_log) == 40
         assert all(command["ordered"] for command in into_log)
         assert len(await event_ids(store)) == 41
+
+
+async def test_no_commit_makes_a_document_that_the_database_does_not_take(
+    stores: StoreFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A small fraction of the real limits, since FerretDB takes many seconds for arrays of a million members.
+    limit = 16 * 1024 * 1024 // 32
+    for module in (mongo_commit, mongo_entries):
+        monkeypatch.setattr(module, "LARGE", module.LARGE // 32)
+    # Six bytes of BSON for each character: what a peer may send, as it stands in a message and in the event of it.
+    members = [1] * 30_000
+    commands = Commands()
+    async with opened(stores, commands=commands) as store:
+        async with store.begin() as uow:
+            uow.insert("Things", {"id": "1", "content": members})
+            uow.emit({"type": "made", "id": "1", "content": members})
+            await uow.commit()
+        sent = [document for command in commands.named("insert") for document in command["documents"]]
+        assert max(len(bson.encode(document)) for document in sent) < limit
+        assert (await store.get("Things", "1") or {})["content"] == members
+        (event,) = (await store.log.read(await store.log.oldest())).events
+        assert event.event["content"] == members
 
 
 async def test_a_commit_whose_answer_is_lost_is_stored_once(stores: StoreFactory) -> None:
