@@ -13,6 +13,7 @@ MINUTE_MS = 60 * SECOND_MS
 HOUR_MS = 60 * MINUTE_MS
 DAY_MS = 24 * HOUR_MS
 
+_BEGINNING_OF_TIME_MS = -62_135_596_800_000
 END_OF_TIME_MS = 253_402_300_799_999
 """The last moment that has a text: 9999-12-31T23:59:59.999Z."""
 
@@ -60,4 +61,8 @@ def parse(text: str) -> int:
     moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
-    return to_millis(moment)
+    millis = to_millis(moment)
+    # An offset can move a moment out of the calendar, where it would have no text any more.
+    if not _BEGINNING_OF_TIME_MS <= millis <= END_OF_TIME_MS:
+        raise ValueError("The moment is outside of the years 1 to 9999.")
+    return millis
