@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass
 from typing import ClassVar
 
-from enmeshed_connector.core.canonical_json import JsonObject
+from enmeshed_connector.core.canonical_json import MAX_SAFE_INTEGER, JsonObject
 from enmeshed_connector.core.encodings import to_base64url
 from enmeshed_connector.core.malformed import NumberOutOfRange, WrongType
 
@@ -72,8 +72,9 @@ class FileMetadata(Container):
     @classmethod
     def _read(cls, members: JsonObject, field: str) -> FileMetadata:
         size = read_integer(members, "filesize", "filesize", field)
-        if size < 0:
-            raise NumberOutOfRange(f"{field}.filesize", "must not be negative")
+        # Past it a JavaScript reader takes another number, and so would whoever reads what is written of it here.
+        if not 0 <= size <= MAX_SAFE_INTEGER:
+            raise NumberOutOfRange(f"{field}.filesize", f"must be 0 to {MAX_SAFE_INTEGER}")
         tags = members.get("tags")
         if tags is not None and not (isinstance(tags, list) and all(isinstance(tag, str) for tag in tags)):
             raise WrongType(f"{field}.tags", "must be a list of texts")

@@ -17,7 +17,14 @@ from enmeshed_connector.core.canonical_json import dumps, loads
 from enmeshed_connector.core.encodings import to_base64url
 from enmeshed_connector.core.errors import DomainError
 from enmeshed_connector.core.ids import RELATIONSHIP, TEMPLATE, TEMPLATE_KEY, IdMaker
-from enmeshed_connector.core.malformed import MalformedValue, Mismatch, MissingValue, WrongPrefix, WrongType
+from enmeshed_connector.core.malformed import (
+    MalformedValue,
+    Mismatch,
+    MissingValue,
+    NumberOutOfRange,
+    WrongPrefix,
+    WrongType,
+)
 from enmeshed_connector.core.references import FileReference
 from tests.support.json_strategies import any_text, json_values
 
@@ -330,6 +337,20 @@ class TestFiles:
         for members in (value, {"filename": "a", "filesize": value, "mimetype": "b"}):
             with pytest.raises(MalformedValue):
                 crypto.open_metadata(wire_of(key, members), key)
+
+    @pytest.mark.parametrize(
+        ("size", "is_taken"), [(0, True), (5.0, True), (2**53, True), (-1, False), (2**53 + 1, False), (1e300, False)]
+    )
+    def test_a_size_is_taken_when_it_is_written_as_the_same_number(self, size: float, is_taken: bool) -> None:
+        members = {"filename": "a", "filesize": size, "mimetype": "b", "plaintextHash": "c"}
+        members["secretKey"] = crypto.SecretKey(bytes(32)).to_json()
+        if is_taken:
+            read = crypto.FileMetadata.from_json(members)
+            assert read.filesize == size
+            assert crypto.FileMetadata.from_text(read.to_text()) == read
+        else:
+            with pytest.raises(NumberOutOfRange):
+                crypto.FileMetadata.from_json(members)
 
 
 class TestTokens:
