@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
@@ -96,8 +96,8 @@ def settings_violation(settings: JsonObject) -> FieldViolation | None:
     return None
 
 
-def answer_violation(settings: JsonObject, response: Json) -> str | None:
-    """Returns why an answer does not fit a field, None when it does.
+def answer_violation(settings: JsonObject, response: Json) -> FieldViolation | None:
+    """Returns why an answer does not fit a field, None when it does; the path begins at the answer.
 
     The check of the recipient when it accepts. An answer of text must have 1 to 4,096 characters besides.
 
@@ -106,13 +106,13 @@ def answer_violation(settings: JsonObject, response: Json) -> str | None:
         response: What was filled in.
     """
     kind = settings.get("@type")
+    if kind == "SelectionFormFieldSettings" and settings.get("allowMultipleSelection"):
+        return _selection_violation(settings["options"], response)
     test = _ANSWERS.get(kind) if isinstance(kind, str) else None
-    if test is None:
-        return "answers a field of unknown kind"
-    problem = test(settings, response)
+    problem = "answers a field of unknown kind" if test is None else test(settings, response)
     if problem is None and isinstance(response, str) and not 1 <= utf16_length(response) <= MAX_ANSWER_CHARACTERS:
-        return f"must be 1 to {MAX_ANSWER_CHARACTERS} characters long"
-    return problem
+        problem = f"must be 1 to {MAX_ANSWER_CHARACTERS} characters long"
+    return None if problem is None else FieldViolation("", problem)
 
 
 def _bounds(settings: JsonObject, measure: float, what: str) -> str | None:
@@ -149,15 +149,21 @@ def _date(_: JsonObject, response: Json) -> str | None:
     return None
 
 
-def _selection(settings: JsonObject, response: Json) -> str | None:
-    options = settings["options"]
-    if not settings.get("allowMultipleSelection"):
-        return None if isinstance(response, str) and response in options else "must be one of the options"
+def _option(settings: JsonObject, response: Json) -> str | None:
+    return None if isinstance(response, str) and response in settings["options"] else "must be one of the options"
+
+
+def _selection_violation(options: Sequence[str], response: Json) -> FieldViolation | None:
     if not isinstance(response, list) or not response or not all(isinstance(item, str) for item in response):
-        return "must be a list of one or more options"
-    if len(set(response)) != len(response):
-        return "must not have an option twice"
-    return None if set(response) <= set(options) else "must be some of the options"
+        return FieldViolation("", "must be a list of one or more options")
+    offered, chosen = frozenset(options), set[str]()
+    for place, option in enumerate(response):
+        if option in chosen:
+            return FieldViolation(f"[{place}]", "must not be an option that is there already")
+        if option not in offered:
+            return FieldViolation(f"[{place}]", "must be one of the options")
+        chosen.add(option)
+    return None
 
 
 def _rating(settings: JsonObject, response: Json) -> str | None:
@@ -173,7 +179,7 @@ _ANSWERS: Final[Mapping[str, Callable[[JsonObject, Json], str | None]]] = Mappin
         "DoubleFormFieldSettings": _double,
         "BooleanFormFieldSettings": _boolean,
         "DateFormFieldSettings": _date,
-        "SelectionFormFieldSettings": _selection,
+        "SelectionFormFieldSettings": _option,
         "RatingFormFieldSettings": _rating,
     }
 )

@@ -21,6 +21,7 @@ pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(240)
 EXPIRY = "2099-01-01T00:00:00Z"
 LONG, FOREIGN = "a" * 101, "日本"
 UNKNOWN = "ATT00000000000000001"
+SEVERAL = {"options": ["a", "b"], "allowMultipleSelection": True}
 GIVEN_NAME = {"identity": {"valueType": "GivenName"}}
 
 
@@ -177,6 +178,36 @@ async def test_a_request_that_is_overdue_names_its_expiry(stage: Stage) -> None:
     assert told.result.field == "content.expiresAt"
 
 
+async def test_a_request_to_oneself_names_the_peer(stage: Stage) -> None:
+    consent = {"items": [{"consent": {"consent": "c"}}]}
+    given = {"peer": stage.accounts["alice"], "content": {"request": consent}}
+    for method in ("OutgoingRequests.CreateOutgoingRequest", "Messages.SendRequest"):
+        refused = await failure(stage.alice, method, **given)
+        assert (refused.reason, fields(refused)) == ("REQUEST_TO_SELF", ["peer"]), method
+    told = await call(stage.alice, "OutgoingRequests.ValidateOutgoingRequest", **given)
+    assert told.result.field == "peer"
+    shared = {"attributeId": (await own_name(stage.alice, "Mine")).id, "peer": stage.accounts["alice"]}
+    assert fields(await failure(stage.alice, "Attributes.ShareAttribute", **shared)) == ["peer"]
+
+
+def asking(key: str, *, must: bool = True) -> dict[str, Any]:
+    return {"createAttribute": {"mustBeAccepted": must, "attribute": {"relationship": said(key=key)}}}
+
+
+async def test_a_request_names_the_second_item_of_a_key(stage: Stage) -> None:
+    items = [asking("same"), {"group": {"items": [asking("other"), asking("same")]}}]
+    given = {"peer": stage.accounts["bob"], "content": {"request": {"items": items}}}
+    path = "items[1].items[1].attribute.key"
+    for method in ("OutgoingRequests.CreateOutgoingRequest", "Messages.SendRequest"):
+        refused = await failure(stage.alice, method, **given)
+        assert (refused.reason, fields(refused)) == ("ATTRIBUTE_KEY_NOT_UNIQUE", [f"content.{path}"]), method
+    told = await call(stage.alice, "OutgoingRequests.ValidateOutgoingRequest", **given)
+    assert told.result.field == f"content.{path}"
+    template = {"relationshipTemplateContent": {"onNewRelationship": {"items": items}}}
+    refused = await failure(stage.alice, "RelationshipTemplates.CreateTemplate", content=template, expireTime=EXPIRY)
+    assert fields(refused) == [f"content.onNewRelationship.{path}"]
+
+
 # ---- decisions ----
 
 NEW = "accept.read_attribute.new_attribute"
@@ -214,6 +245,11 @@ DECISIONS: list[tuple[str, dict[str, Any], str]] = [
     ("propose", proposing(attributeId=UNKNOWN), "accept.propose_attribute.attribute_id"),
     ("form", {"accept": {"formField": {"response": {"text": "abcd"}}}}, "accept.form_field.response"),
     (
+        "choose",
+        {"accept": {"formField": {"response": {"selection": {"options": ["a", "c"]}}}}},
+        "accept.form_field.response.selection.options[1]",
+    ),
+    (
         "delete",
         {"accept": {"deleteAttribute": {"deletionTime": "2001-01-01T00:00:00Z"}}},
         "accept.delete_attribute.deletion_time",
@@ -243,6 +279,7 @@ async def waiting(running: RunningConnector) -> AsyncIterator[dict[str, str]]:
             "read surname": {"readAttribute": {"query": surname}},
             "propose": {"proposeAttribute": {"query": GIVEN_NAME, "attribute": {"identity": name("Bo")}}},
             "form": {"formField": {"title": "t", "settings": {"stringField": {"max": 3}}}},
+            "choose": {"formField": {"title": "t", "settings": {"selectionField": SEVERAL}}},
             "delete": {"deleteAttribute": {"attributeId": kept.id}},
         }
         ids = {OWN: own.id}
@@ -286,6 +323,23 @@ async def test_a_decision_names_its_wrong_field(
         else:
             refused = await failure(stage.bob, "IncomingRequests.CanAcceptIncomingRequest", **call_of)
             assert fields(refused) == [f"{place}.{path}"]
+
+
+async def test_the_second_of_two_accepted_items_of_a_key_is_named(stage: Stage) -> None:
+    twice = [
+        asking("twice", must=False),
+        {"group": {"items": [asking("once", must=False), asking("twice", must=False)]}},
+    ]
+    sent = await call(
+        stage.alice, "Messages.SendRequest", peer=stage.accounts["bob"], content={"request": {"items": twice}}
+    )
+    await decidable(stage.bob, sent.request.id)
+    accept: dict[str, Any] = {"accept": {}}
+    decided = {"id": sent.request.id, "items": [accept, {"group": {"items": [accept, accept]}}]}
+    path = "items[1].group.items[1].accept"
+    refused = await failure(stage.bob, "IncomingRequests.AcceptIncomingRequest", **decided)
+    assert (refused.reason, fields(refused)) == ("DECISION_INVALID", [path])
+    assert (await call(stage.bob, "IncomingRequests.CanAcceptIncomingRequest", **decided)).result.field == path
 
 
 async def test_too_few_decisions_are_told_where_they_are_missing(stage: Stage, waiting: dict[str, str]) -> None:

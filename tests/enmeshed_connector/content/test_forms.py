@@ -30,6 +30,15 @@ def test_answers_fit_their_field(given_settings: dict[str, Any], right: list[Any
         assert answer_violation(given_settings, response) is not None, response
 
 
+@pytest.mark.parametrize(
+    ("response", "path"), [(["a", "c"], "[1]"), (["a", "b", "a"], "[2]"), ([], ""), (["a", 5], "")]
+)
+def test_the_wrong_one_of_several_options_is_named(response: list[Any], path: str) -> None:
+    settings = {"@type": "SelectionFormFieldSettings", "options": ["a", "b"], "allowMultipleSelection": True}
+    found = answer_violation(settings, response)
+    assert found is not None and found.field == path
+
+
 @pytest.mark.parametrize("number", [float("nan"), float("inf"), float("-inf")])
 def test_what_json_has_no_number_for_answers_nothing(number: float) -> None:
     assert answer_violation({"@type": "DoubleFormFieldSettings"}, number)

@@ -175,4 +175,4 @@ class DecisionChecks:
         try:
             return check_key_uniqueness_for_acceptance(content, decisions, self._own_address)
         except DomainError as error:
-            return ValidationResult(error.official_code or "", error.message)
+            return ValidationResult(error.official_code or "", error.message, violations=error.violations)

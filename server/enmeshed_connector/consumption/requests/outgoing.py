@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import deepcopy
+from dataclasses import replace
 from datetime import datetime
 
 from enmeshed_connector.consumption.attributes.documents import same_json
@@ -304,9 +305,10 @@ class OutgoingRequests:
 
     def _check_frame(self, content: JsonObject, peer: str | None, now: str) -> ValidationResult:
         if peer is not None and self._context.is_own_address(peer):
-            return ValidationResult.failure(
+            failure = ValidationResult.failure(
                 "requests.cannotShareRequestWithYourself", "A request cannot go to this identity itself."
             )
+            return replace(failure, call_violations=(FieldViolation("peer", "must not be this identity"),))
         if is_overdue(content, now):
             return ValidationResult.failure(
                 "requests.cannotCreateRequestWithExpirationDateInPast",

@@ -71,6 +71,8 @@ class ValidationResult:
     items: tuple[ValidationResult, ...] = ()
     violations: tuple[FieldViolation, ...] = ()
     """The wrong fields, with paths from the request, from the item or from the decision that this tells of."""
+    call_violations: tuple[FieldViolation, ...] = ()
+    """The wrong fields beside the request, with paths from the whole of what the caller gave."""
 
     @property
     def is_success(self) -> bool:
@@ -108,7 +110,8 @@ class ValidationResult:
         """Returns the same with paths as callers know them. An item that fails as a whole is named itself."""
         return replace(
             self,
-            violations=_within(paths.root, self.violations),
+            violations=(*self.call_violations, *_within(paths.root, self.violations)),
+            call_violations=(),
             items=tuple(self._located_items(paths, paths.root)),
         )
 

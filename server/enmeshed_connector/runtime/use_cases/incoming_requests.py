@@ -98,7 +98,7 @@ class IncomingRequestUseCases:
         return await self.get(request_id)
 
     async def retry(self, request_id: str, intent: Intent) -> View:
-        """Has a response sent that was given up or put off; returns its request. Errors: of `IncomingRequests.retry`."""
+        """Has a response sent that was given up or put off; returns its request. Errors of `IncomingRequests.retry`."""
 
         async def change(work: Work) -> JsonObject:
             await self._incoming.retry(request_id, work)

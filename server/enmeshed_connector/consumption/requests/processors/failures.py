@@ -36,9 +36,9 @@ def pending_relationship(problem: str | Problem, field: str = "") -> ValidationR
     return ValidationResult.failure("requests.cannotShareRelationshipAttributeOfPendingRelationship", problem, field)
 
 
-def key_taken(message: str) -> ValidationResult:
+def key_taken(problem: Problem) -> ValidationResult:
     """Returns that attributes of one relationship would have the same owner, key and value type."""
-    return ValidationResult.failure("requests.violatedKeyUniquenessOfRelationshipAttributes", message)
+    return ValidationResult.failure("requests.violatedKeyUniquenessOfRelationshipAttributes", problem)
 
 
 def unknown_attribute(attribute_id: str, field: str) -> ValidationResult:

@@ -32,8 +32,13 @@ class FormFieldProcessor(ItemProcessor):
         self, item: JsonObject, decision: JsonObject, asked: Asked, reader: Reader
     ) -> ValidationResult:
         """Tells whether the answer fits."""
-        problem = answer_violation(item["settings"], decision.get("response"))
-        return SUCCESS if problem is None else invalid_decision(f"The response {problem}.", _RESPONSE)
+        wrong = answer_violation(item["settings"], decision.get("response"))
+        if wrong is None:
+            return SUCCESS
+        if not wrong.field:
+            return invalid_decision(f"The response {wrong.description}.", _RESPONSE)
+        problem = Problem(f"The response is wrong: {wrong.field} {wrong.description}.", (wrong,))
+        return invalid_decision(problem, f"{_RESPONSE}.selection.options")
 
     async def accept(self, item: JsonObject, decision: JsonObject, asked: Asked, work: Work) -> JsonObject:
         """Returns the answer."""

@@ -13,8 +13,16 @@ from enmeshed_connector.consumption.attributes.documents import value_type_of
 from enmeshed_connector.consumption.requests.processors.errors import KeyUniquenessViolated
 from enmeshed_connector.consumption.requests.processors.failures import invalid_decision, key_taken
 from enmeshed_connector.consumption.requests.processors.queries import RELATIONSHIP_QUERY
-from enmeshed_connector.consumption.requests.results import SUCCESS, ValidationResult
+from enmeshed_connector.consumption.requests.results import (
+    DECISION_PATHS,
+    SUCCESS,
+    Paths,
+    Problem,
+    ValidationResult,
+    request_paths,
+)
 from enmeshed_connector.core.canonical_json import JsonObject
+from enmeshed_connector.core.errors import FieldViolation
 
 
 @dataclass(frozen=True)
@@ -40,6 +48,17 @@ def key_of_content(content: JsonObject, recipient: str) -> AttributeKey | None:
     return AttributeKey(content["owner"] or recipient, content["key"], value_type_of(content))
 
 
+@dataclass(frozen=True)
+class _Asked:
+    """An attribute that an item brings into the relationship."""
+
+    key: AttributeKey
+    item_path: str
+    """The path of the item, or of the decision on it."""
+    key_path: str
+    """The path of the key in the request."""
+
+
 def check_key_uniqueness_for_creation(content: JsonObject, peer: str | None) -> ValidationResult:
     """Tells whether the items of an outgoing request that must be accepted can all be accepted.
 
@@ -47,8 +66,9 @@ def check_key_uniqueness_for_creation(content: JsonObject, peer: str | None) -> 
         content: The request.
         peer: Who is asked, where that is known.
     """
-    duplicate = _first_duplicate(_keys(_items_that_must_be_accepted(content), peer or ""))
-    return SUCCESS if duplicate is None else key_taken(_message(duplicate))
+    items = _items_that_must_be_accepted(content, request_paths(""))
+    duplicate = _first_duplicate(_attributes_of(items, peer or ""))
+    return SUCCESS if duplicate is None else key_taken(Problem.at(duplicate.key_path, _message(duplicate.key)))
 
 
 def check_key_uniqueness_for_acceptance(
@@ -66,11 +86,20 @@ def check_key_uniqueness_for_acceptance(
     Raises:
         KeyUniquenessViolated: Already those that must be accepted cannot be: the request can only be rejected.
     """
-    duplicate = _first_duplicate(_keys(_items_that_must_be_accepted(content), own_address))
+    required = _items_that_must_be_accepted(content, DECISION_PATHS)
+    duplicate = _first_duplicate(_attributes_of(required, own_address))
     if duplicate is not None:
-        raise KeyUniquenessViolated(_message(duplicate), facts={"key": duplicate.key})
-    duplicate = _first_duplicate(_keys(_accepted_items(content["items"], decisions), own_address))
-    return SUCCESS if duplicate is None else invalid_decision(_message(duplicate))
+        message = _message(duplicate.key)
+        raise KeyUniquenessViolated(
+            message,
+            facts={"key": duplicate.key.key},
+            violations=[FieldViolation(f"{duplicate.item_path}.accept", message)],
+        )
+    accepted = _accepted_items(content["items"], decisions, DECISION_PATHS)
+    duplicate = _first_duplicate(_attributes_of(accepted, own_address))
+    if duplicate is None:
+        return SUCCESS
+    return invalid_decision(Problem.at(f"{duplicate.item_path}.accept", _message(duplicate.key)))
 
 
 def _message(duplicate: AttributeKey) -> str:
@@ -80,37 +109,46 @@ def _message(duplicate: AttributeKey) -> str:
     )
 
 
-def _items_that_must_be_accepted(content: JsonObject) -> Iterator[JsonObject]:
-    for element in content["items"]:
-        for item in element["items"] if element["@type"] == "RequestItemGroup" else (element,):
-            if item.get("mustBeAccepted") is True:
-                yield item
+def _items_that_must_be_accepted(content: JsonObject, paths: Paths) -> Iterator[tuple[str, JsonObject]]:
+    for path, element in _elements(content["items"], "", paths):
+        is_group = element["@type"] == "RequestItemGroup"
+        inner = _elements(element["items"], paths.container(path), paths) if is_group else [(path, element)]
+        yield from ((place, item) for place, item in inner if item.get("mustBeAccepted") is True)
 
 
-def _accepted_items(elements: Sequence[JsonObject], decisions: Sequence[JsonObject]) -> Iterator[JsonObject]:
+def _accepted_items(
+    elements: Sequence[JsonObject], decisions: Sequence[JsonObject], paths: Paths, container: str = ""
+) -> Iterator[tuple[str, JsonObject]]:
     # Whether both have the same structure is checked elsewhere.
-    for element, decision in zip(elements, decisions, strict=False):
+    for (path, element), decision in zip(_elements(elements, container, paths), decisions, strict=False):
         if element["@type"] == "RequestItemGroup":
-            yield from _accepted_items(element["items"], decision.get("items") or ())
+            yield from _accepted_items(element["items"], decision.get("items") or (), paths, paths.container(path))
         elif decision.get("accept") is True:
-            yield element
+            yield path, element
 
 
-def _keys(items: Iterable[JsonObject], recipient: str) -> Iterator[AttributeKey]:
-    for item in items:
-        key = None
+def _elements(elements: Sequence[JsonObject], container: str, paths: Paths) -> Iterator[tuple[str, JsonObject]]:
+    for place, element in enumerate(elements):
+        yield paths.element(container, place), element
+
+
+def _attributes_of(items: Iterable[tuple[str, JsonObject]], recipient: str) -> Iterator[_Asked]:
+    for path, item in items:
         if item["@type"] == "CreateAttributeRequestItem":
-            key = key_of_content(item["attribute"], recipient)
+            key, member = key_of_content(item["attribute"], recipient), "attribute"
         elif item["@type"] in ("ReadAttributeRequestItem", "ProposeAttributeRequestItem"):
-            key = key_of_query(item["query"], recipient)
+            key, member = key_of_query(item["query"], recipient), "query"
+        else:
+            continue
         if key is not None:
-            yield key
+            yield _Asked(key, path, f"{path}.{member}.key")
 
 
-def _first_duplicate(keys: Iterable[AttributeKey]) -> AttributeKey | None:
+def _first_duplicate(attributes: Iterable[_Asked]) -> _Asked | None:
+    """Returns the first one whose key another one before it has."""
     seen = set()
-    for key in keys:
-        if key in seen:
-            return key
-        seen.add(key)
+    for attribute in attributes:
+        if attribute.key in seen:
+            return attribute
+        seen.add(attribute.key)
     return None

@@ -88,3 +88,33 @@ def test_what_can_never_be_accepted_is_no_matter_of_the_decision() -> None:
         check_key_uniqueness_for_acceptance({"items": [create(PEER), create(PEER)]}, [YES, YES], ME)
     assert caught.value.official_code == f"error.consumption.{VIOLATED}"
     assert caught.value.facts["key"] == "key"
+    assert [wrong.field for wrong in caught.value.violations] == ["items[1].accept"]
+
+
+@pytest.mark.parametrize(
+    ("items", "path"),
+    [
+        ([NAMES, create(ME), create(ME)], "items[2].attribute.key"),
+        ([create(ME), group(NAMES, read(ME)), create(ME)], "items[1].items[1].query.key"),
+        ([create(""), propose()], "items[1].query.key"),
+    ],
+)
+def test_the_second_item_of_a_key_is_named(items: Any, path: str) -> None:
+    result = check_key_uniqueness_for_creation({"items": items}, PEER)
+    assert [wrong.field for wrong in result.violations] == [path]
+
+
+@pytest.mark.parametrize(
+    ("items", "decisions", "path"),
+    [
+        ([create(PEER, must=False)] * 3, [YES, NO, YES], "items[2].accept"),
+        (
+            [create(PEER), group(NAMES, create(PEER, must=False))],
+            [YES, {"items": [NO, YES]}],
+            "items[1].group.items[1].accept",
+        ),
+    ],
+)
+def test_the_second_decision_on_a_key_is_named(items: Any, decisions: Any, path: str) -> None:
+    result = check_key_uniqueness_for_acceptance({"items": items}, decisions, ME)
+    assert [wrong.field for wrong in result.violations] == [path]
