@@ -18,21 +18,22 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, TypeVar
 
-from pymongo.errors import BulkWriteError, DuplicateKeyError, PyMongoError
+from pymongo.errors import PyMongoError
 
 from ..core.clock import Clock
 from ..core.dates import format_date
 from ..core.errors import DomainError
-from .errors import CommitOutcomeUnknown, StorageUnavailable, StoreCorrupt
+from .errors import StorageUnavailable, StoreCorrupt
 from .filters import all_of, where
 from .mongo_apply import Applier
 from .mongo_codec import GONE, LARGE, REV, Raw, decode, encode, rev_of, tombstone
-from .mongo_connection import DUPLICATE_KEY, Collection, is_transient, storage_error, was_never_sent
+from .mongo_connection import Collection, is_transient, storage_error
 from .mongo_entries import Entries, end_of, entry_id, position_of
+from .mongo_insert import Inserter
+from .mongo_items import CommitItem, Plan, Planned
+from .mongo_patience import Patience
 from .mongo_query import translate
 from .mongo_revisions import Known, Revisions
 from .mongo_turns import Turns
@@ -41,42 +42,11 @@ from .positions import START, Notifier
 from .unit_of_work import ABSENT, CommitRequest, Key, Write, refusal, unique_violation
 from .values import single_scalar
 
-T = TypeVar("T")
-
-_RETRY_FIRST = timedelta(milliseconds=20)
-_RETRY_LONGEST = timedelta(seconds=1)
 _TRUST_HEAD_SECONDS = 60.0
 _PRUNE_EVERY = 256
 _OWNER_POLLS = 20
 _OWNER_POLL = timedelta(milliseconds=5)
 _LOOKUPS_AT_ONCE = 50
-
-
-@dataclass(slots=True)
-class _Item:
-    """One commit on its way."""
-
-    request: CommitRequest
-    recorded_at: str
-    commit_id: str
-    future: asyncio.Future[Position]
-    encoded: dict[Key, Raw] = field(default_factory=dict)
-    events: Any = None
-    is_prepared: bool = False
-
-    def resolve(self, position: Position) -> None:
-        if not self.future.done():
-            self.future.set_result(position)
-
-    def fail(self, error: Exception) -> None:
-        if not self.future.done():
-            self.future.set_exception(error)
-
-
-@dataclass(frozen=True, slots=True)
-class _Planned:
-    item: _Item
-    entry: Raw
 
 
 class _HeadMoved(Exception):
@@ -106,6 +76,8 @@ class Committer:
         self.notifier = Notifier()
         self._entries = entries
         self._applier = applier
+        self._patience = Patience(clock, options.outage_budget)
+        self._inserter = Inserter(entries, self._patience)
         self._turns = turns
         self._collection_of = collection_of
         self._clock = clock
@@ -114,7 +86,7 @@ class Committer:
         self._random_bytes = random_bytes
         self._updates_are_atomic = updates_are_atomic
         self._lock = asyncio.Lock()
-        self._queue: list[_Item] = []
+        self._queue: list[CommitItem] = []
         self._task: asyncio.Task[None] | None = None
         self._is_closed = False
         self._end = START
@@ -148,10 +120,10 @@ class Committer:
             oldest: Gives the place after the last event that retention removed.
         """
         async with self._lock:
-            await self._persistently(self._load_head)
+            await self._patience.persistently(self._load_head)
             await self._catch_up()
             # Known for certain only now: the mark is a document that may have been among the unapplied.
-            self._last_event = max(self._last_event, await self._persistently(oldest))
+            self._last_event = max(self._last_event, await self._patience.persistently(oldest))
 
     async def commit(self, request: CommitRequest) -> Position:
         """Stores a unit of work; cancelling the caller does not stop it."""
@@ -159,7 +131,7 @@ class Committer:
             raise StorageUnavailable("the store is closed")
         future: asyncio.Future[Position] = asyncio.get_running_loop().create_future()
         moment = format_date(self._clock.now())
-        self._queue.append(_Item(request, moment, self._random_bytes(12).hex(), future))
+        self._queue.append(CommitItem(request, moment, self._random_bytes(12).hex(), future))
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._run(), name="mongo-committer")
         return await asyncio.shield(future)
@@ -178,7 +150,7 @@ class Committer:
     async def prune(self) -> None:
         """Removes from the log what is applied."""
         async with self._lock:
-            await self._persistently(lambda: self._entries.prune(self._applied))
+            await self._patience.persistently(lambda: self._entries.prune(self._applied))
 
     async def close(self) -> None:
         """Waits for commits under way."""
@@ -203,7 +175,7 @@ class Committer:
             finally:
                 await self._turns.end()
 
-    async def _store(self, items: list[_Item]) -> None:
+    async def _store(self, items: list[CommitItem]) -> None:
         """Brings a group of commits into the log, planned anew as often as somebody else was faster."""
         await self._check_head()
         if any(item.request.stores_nothing for item in items):
@@ -213,29 +185,27 @@ class Committer:
         while items:
             await self._apply_tail()
             try:
-                planned = await self._persistently(lambda: self._plan(items, is_newest))  # noqa: B023 - awaited at once
+                planned = await self._patience.persistently(lambda: self._plan(items, is_newest))  # noqa: B023 - awaited at once
             except _HeadMoved:
                 before = self._end
-                await self._catch_up()
+                await self._catch_up(items)
                 is_newest = self._end == before
                 continue
             is_newest = False
-            stored = await self._insert(planned)
-            await self._take_over([plan.entry for plan in planned[:stored]])
-            for plan in planned[:stored]:
-                plan.item.resolve(end_of(plan.entry))
+            stored = await self._inserter.insert(planned)
+            await self._take_over([plan.entry for plan in planned[:stored]], items)
             if stored < len(planned):
                 # Who was faster may wait for the mark.
                 await self._clean_up()
             items = [plan.item for plan in planned[stored:]]
             if items:
-                await self._catch_up()
+                await self._catch_up(items)
                 attempt += 1
                 await self._clock.sleep(timedelta(milliseconds=5) * min(attempt, 10) * self._random())
 
     # Planning: under the lock, everything up to the head applied.
 
-    async def _plan(self, items: Sequence[_Item], is_newest: bool) -> list[_Planned]:
+    async def _plan(self, items: Sequence[CommitItem], is_newest: bool) -> list[Planned]:
         """Returns the entries of the commits that may enter the log now; the others are failed or done.
 
         Args:
@@ -246,8 +216,8 @@ class Committer:
             _HeadMoved: It does not.
         """
         await self._load_revisions(items, is_newest)
-        plan = _Plan(self._revisions)
-        planned: list[_Planned] = []
+        plan = Plan(self._revisions)
+        planned: list[Planned] = []
         for item in items:
             if item.future.done():
                 continue
@@ -264,11 +234,11 @@ class Committer:
                 item.resolve(self._end)
                 continue
             position = self._end.entry + len(planned) + 1
-            planned.append(_Planned(item, self._entry(item, position, writes)))
+            planned.append(Planned(item, self._entry(item, position, writes)))
             plan.add(position, writes)
         return planned
 
-    async def _load_revisions(self, items: Sequence[_Item], is_newest: bool) -> None:
+    async def _load_revisions(self, items: Sequence[CommitItem], is_newest: bool) -> None:
         """Asks the database for the revisions that matter and are not known."""
         wanted: dict[Key, None] = {}
         for item in items:
@@ -293,7 +263,7 @@ class Committer:
         raw = await self._collection_of(key[0]).find_one({"_id": key[1]}, {REV: 1, GONE: 1})
         return Known(None, False) if raw is None else Known(rev_of(raw), GONE not in raw)
 
-    async def _checked_writes(self, request: CommitRequest, plan: _Plan) -> list[tuple[Write, int | None]]:
+    async def _checked_writes(self, request: CommitRequest, plan: Plan) -> list[tuple[Write, int | None]]:
         """Returns the writes with the revision each follows, if everything a commit expects is so."""
         for key, expected in request.expected.items():
             known = plan.get(key)
@@ -311,7 +281,7 @@ class Committer:
                 await self._check_unique(write, plan, [other for other, _ in writes])
         return writes
 
-    async def _check_unique(self, write: Write, plan: _Plan, others: Sequence[Write]) -> None:
+    async def _check_unique(self, write: Write, plan: Plan, others: Sequence[Write]) -> None:
         """Checks a document against those stored, those planned before it, and those of its own commit."""
         assert write.document is not None
         for index in write.spec.unique:
@@ -330,7 +300,7 @@ class Committer:
                 if [single_scalar(rival, path) for path in index] == values:
                     raise unique_violation(write.spec.name, write.id, index)
 
-    async def _prepare(self, item: _Item) -> None:
+    async def _prepare(self, item: CommitItem) -> None:
         """Stores what is large, and encodes the rest; once per commit, however often it is planned."""
         if item.is_prepared:
             return
@@ -347,7 +317,7 @@ class Committer:
             item.encoded[write.key] = encode(write, 0, blob)
         item.is_prepared = True
 
-    def _entry(self, item: _Item, position: int, writes: Sequence[tuple[Write, int | None]]) -> Raw:
+    def _entry(self, item: CommitItem, position: int, writes: Sequence[tuple[Write, int | None]]) -> Raw:
         changes: list[Raw] = []
         for write, previous in writes:
             if write.text is None:
@@ -371,53 +341,15 @@ class Committer:
             "writes": changes,
         }
 
-    # Inserting.
-
-    async def _insert(self, planned: Sequence[_Planned]) -> int:
-        """Inserts entries at their positions and returns how many of them, from the first on, are in the log.
-
-        Raises:
-            StorageUnavailable: The database is away and none of them was sent.
-            CommitOutcomeUnknown: It went away and did not come back within the budget.
-        """
-        done = 0
-        is_unclear = False
-        wait = _RETRY_FIRST
-        deadline = self._clock.monotonic() + self._options.outage_budget.total_seconds()
-        while done < len(planned):
-            try:
-                await self._entries.collection.insert_many([plan.entry for plan in planned[done:]], ordered=True)
-                return len(planned)
-            except BulkWriteError as error:
-                errors = error.details.get("writeErrors") or []
-                if errors and errors[0].get("code") != DUPLICATE_KEY:
-                    raise StorageUnavailable("the database refuses an entry of the log") from error
-                # Entries before the first error are in; without one, only the majority was not heard of in time.
-                is_unclear = is_unclear or not errors
-                if errors:
-                    done += int(errors[0]["index"])
-                    if not await self._is_ours(planned[done], deadline):
-                        return done
-                    done += 1
-            except PyMongoError as error:
-                if not is_transient(error) or (was_never_sent(error) and not is_unclear):
-                    raise storage_error(error) from error
-                is_unclear = is_unclear or not was_never_sent(error)
-                if self._clock.monotonic() >= deadline:
-                    raise CommitOutcomeUnknown("the database went away during a commit") from error
-                await self._clock.sleep(wait)
-                wait = min(wait * 2, _RETRY_LONGEST)
-        return done
-
-    async def _is_ours(self, plan: _Planned, deadline: float) -> bool:
-        """Returns whether the entry at a position that is taken is the one we sent."""
-        entry = await self._persistently(lambda: self._entries.get(position_of(plan.entry)), deadline=deadline)
-        return entry is not None and entry.get("commit") == plan.item.commit_id
-
     # The head and what is behind it.
 
-    async def _take_over(self, entries: Sequence[Raw]) -> None:
-        """Moves the head over entries that are in the log, and applies them."""
+    async def _take_over(self, entries: Sequence[Raw], items: Sequence[CommitItem] = ()) -> None:
+        """Moves the head over entries that are in the log, applies them, and tells whose commits they are.
+
+        Args:
+            entries: The entries behind the head known here.
+            items: Commits that may be among them: also those whose answer was lost.
+        """
         for entry in entries:
             position = position_of(entry)
             self._end = end_of(entry)
@@ -436,26 +368,34 @@ class Committer:
             except BaseException as error:
                 # They are committed. Whoever reads next applies them first; cancelled, too.
                 self._is_behind = True
-                if not isinstance(error, StorageUnavailable):
+                if not isinstance(error, DomainError):
                     raise
             self.notifier.notify()
+        ends = {entry["commit"]: end_of(entry) for entry in entries} if items else {}
+        for item in items:
+            if item.commit_id in ends:
+                item.resolve(ends[item.commit_id])
 
     async def _apply_tail(self) -> None:
         if self._unapplied:
             entries = list(self._unapplied)
-            await self._persistently(lambda: self._applier.apply(entries))
+            await self._patience.persistently(lambda: self._applier.apply(entries))
             self._applied = position_of(entries[-1])
             self._unapplied.clear()
         self._is_behind = False
 
-    async def _catch_up(self) -> None:
-        """Takes over the entries that other processes inserted behind the head known here."""
+    async def _catch_up(self, items: Sequence[CommitItem] = ()) -> None:
+        """Takes over the entries that were inserted behind the head known here: by other processes, as a rule.
+
+        Args:
+            items: Commits of this process that may be among them, since an answer was lost.
+        """
         await self._check_head()
         while True:
             found: list[Raw] = []
             while len(found) < self._options.group_commit:
                 following = self._end.entry + len(found) + 1
-                entry = await self._persistently(lambda: self._entries.get(following))  # noqa: B023 - awaited at once
+                entry = await self._patience.persistently(lambda: self._entries.get(following))  # noqa: B023 - awaited at once
                 if entry is None:
                     break
                 found.append(entry)
@@ -465,7 +405,7 @@ class Committer:
             await self._turns.ask_when_late()
             if not self._updates_are_atomic:
                 await self._leave_to_owner(found)
-            await self._take_over(found)
+            await self._take_over(found, items)
 
     async def _leave_to_owner(self, entries: list[Raw]) -> None:
         """Waits a moment for the process that made the entries to apply them.
@@ -475,8 +415,8 @@ class Committer:
         """
         last = position_of(entries[-1])
         for attempt in range(1, _OWNER_POLLS + 1):
-            newest = await self._persistently(lambda: self._entries.get(last))
-            following = await self._persistently(lambda: self._entries.get(last + 1))
+            newest = await self._patience.persistently(lambda: self._entries.get(last))
+            following = await self._patience.persistently(lambda: self._entries.get(last + 1))
             applied = last if newest is None or newest.get("done") else 0
             applied = max(applied, int(following["applied"]) if following else 0)
             if applied >= last:
@@ -490,8 +430,8 @@ class Committer:
         """Makes sure that the head known here was not passed by others whose entries retention has removed since."""
         if self._clock.monotonic() - self._head_seen_at < _TRUST_HEAD_SECONDS or self._end.entry == 0:
             return
-        if await self._persistently(lambda: self._entries.get(self._end.entry)) is None:
-            await self._persistently(self._load_head)
+        if await self._patience.persistently(lambda: self._entries.get(self._end.entry)) is None:
+            await self._patience.persistently(self._load_head)
         self._head_seen_at = self._clock.monotonic()
 
     async def _load_head(self) -> None:
@@ -521,45 +461,3 @@ class Committer:
             # Only a hint for others; the next commit gives it again.
             if not is_transient(error):
                 raise
-
-    async def _persistently(self, work: Callable[[], Awaitable[T]], *, deadline: float | None = None) -> T:
-        """Runs something that is safe to repeat until the database answers, within the budget for outages.
-
-        Raises:
-            StorageUnavailable: The database stayed away, or answered with an error.
-        """
-        if deadline is None:
-            deadline = self._clock.monotonic() + self._options.outage_budget.total_seconds()
-        wait = _RETRY_FIRST
-        while True:
-            try:
-                return await work()
-            except DuplicateKeyError:
-                # Made by the attempt before, or by another process.
-                continue
-            except PyMongoError as error:
-                if not is_transient(error) or self._clock.monotonic() >= deadline:
-                    raise storage_error(error) from error
-            await self._clock.sleep(wait)
-            wait = min(wait * 2, _RETRY_LONGEST)
-
-
-class _Plan:
-    """The state of documents as it will be after the commits planned so far."""
-
-    def __init__(self, revisions: Revisions) -> None:
-        self._revisions = revisions
-        self._changed: dict[Key, Known] = {}
-        self._documents: dict[Key, Any] = {}
-
-    def get(self, key: Key) -> Known | None:
-        return self._changed.get(key) or self._revisions.get(key)
-
-    def add(self, position: int, writes: Sequence[tuple[Write, int | None]]) -> None:
-        for write, _ in writes:
-            self._changed[write.key] = Known(position, write.text is not None)
-            self._documents[write.key] = write.document
-
-    def documents_of(self, collection: str) -> dict[str, Any]:
-        """Returns the documents planned for a collection by id, None for deleted ones."""
-        return {key[1]: document for key, document in self._documents.items() if key[0] == collection}

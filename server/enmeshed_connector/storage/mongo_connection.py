@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from typing import Any, Literal
 
 import pymongo
+from bson.errors import BSONError
 from motor.motor_asyncio import AsyncIOMotorClient
 from pymongo import monitoring
 from pymongo.errors import (
@@ -21,6 +22,7 @@ from pymongo.errors import (
     DocumentTooLarge,
     DuplicateKeyError,
     ExecutionTimeout,
+    OperationFailure,
     PyMongoError,
     ServerSelectionTimeoutError,
     WriteConcernError,
@@ -37,6 +39,8 @@ Client = Any
 Collection = Any
 
 DUPLICATE_KEY = 11000
+_TOO_LARGE = frozenset({10334, 17280, 17420})
+"""Codes of a server that does not take a document, or an index entry, of this size."""
 
 _SELECTION_SECONDS = 5
 _SOCKET_SECONDS = 20
@@ -77,12 +81,12 @@ async def close(client: Client) -> None:
         await asyncio.to_thread(client.close)
 
 
-def was_never_sent(error: PyMongoError) -> bool:
+def was_never_sent(error: Exception) -> bool:
     """Returns whether a command certainly did not reach a server."""
     return isinstance(error, ServerSelectionTimeoutError)
 
 
-def is_transient(error: PyMongoError) -> bool:
+def is_transient(error: Exception) -> bool:
     """Returns whether the server went away or is changing its primary, so that a repeat may succeed."""
     return isinstance(error, (ConnectionFailure, ExecutionTimeout, WTimeoutError, WriteConcernError))
 
@@ -96,11 +100,18 @@ def is_duplicate(error: PyMongoError) -> bool:
     return isinstance(error, DuplicateKeyError)
 
 
-def storage_error(error: PyMongoError) -> DomainError:
+def storage_error(error: Exception) -> DomainError:
     """Returns what callers see of an error of the driver; without its text, which names hosts and may hold data."""
-    if isinstance(error, DocumentTooLarge):
-        return InvalidDocument("a document is larger than the database takes")
+    if isinstance(error, (DocumentTooLarge, BSONError)) or _is_too_large(error):
+        return InvalidDocument("a document is larger than the database takes, or holds what it cannot")
     return StorageUnavailable(f"the database cannot be used: {type(error).__name__}")
+
+
+def _is_too_large(error: Exception) -> bool:
+    codes = {error.code} if isinstance(error, OperationFailure) else set()
+    if isinstance(error, BulkWriteError):
+        codes |= {item.get("code") for item in error.details.get("writeErrors") or []}
+    return not codes.isdisjoint(_TOO_LARGE)
 
 
 @asynccontextmanager

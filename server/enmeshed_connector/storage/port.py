@@ -260,7 +260,7 @@ class UnitOfWork(Protocol):
             subjects: What the event is about (a relationship id, a peer address), for `Log.erase`.
 
         Raises:
-            InvalidDocument: It is not JSON, has no type, or is over 64 MiB.
+            InvalidDocument: It is not JSON, has no type, or is over 64 MiB; or a subject holds NUL or half a character.
         """
 
     async def idempotency(self, key: str) -> IdempotencyRecord | None:

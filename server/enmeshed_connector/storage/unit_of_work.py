@@ -211,8 +211,11 @@ class StoreUnitOfWork:
         event_type = event.get("type") if isinstance(event, dict) else None
         if not isinstance(event_type, str):
             raise InvalidDocument("an event needs a type")
+        subjects = tuple(dict.fromkeys(subjects))
+        if not all(map(is_storable_text, subjects)):
+            raise InvalidDocument("a subject of an event holds NUL or half a character")
         text = _encode_bounded(event, {"collection": "_Log", "type": event_type})
-        self._events.append(EmittedEvent(text, event_type, tuple(dict.fromkeys(subjects))))
+        self._events.append(EmittedEvent(text, event_type, subjects))
 
     async def idempotency(self, key: str) -> IdempotencyRecord | None:
         """Returns what is remembered under a key; the commit depends on that."""

@@ -126,6 +126,13 @@ async def test_what_is_no_event_is_refused(store: Store, event: dict[str, Any]) 
             uow.emit(event)
 
 
+@pytest.mark.parametrize("subject", ["\ud800", "RELx\0"])
+async def test_a_subject_that_no_database_can_hold_is_refused(store: Store, subject: str) -> None:
+    async with store.begin() as uow:
+        with pytest.raises(InvalidDocument):
+            uow.emit({"type": "x"}, subjects=["RELx", subject])
+
+
 ALPHABET = string.ascii_letters + string.digits + "-_"
 
 
