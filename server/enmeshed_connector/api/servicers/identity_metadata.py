@@ -11,10 +11,10 @@ from enmeshed.connector.v1 import identity_metadata_service_pb2 as pb
 from enmeshed.connector.v1 import identity_metadata_service_pb2_grpc
 from enmeshed_connector.api.conversion.filters import conditions, id_filter
 from enmeshed_connector.api.servicers.common import Servicer, intent_of
-from enmeshed_connector.content.plain_json import as_value, value_to_json
+from enmeshed_connector.content.plain_json import NotInJson, as_value, value_to_json
 from enmeshed_connector.core.addresses import parse_address
 from enmeshed_connector.core.canonical_json import Json
-from enmeshed_connector.core.errors import FieldViolation, InvalidArgument
+from enmeshed_connector.core.errors import FieldViolation, InvalidArgument, field_path
 from enmeshed_connector.runtime.views import View
 from enmeshed_connector.storage import Sort, all_of
 
@@ -61,12 +61,11 @@ def _key(request: pb.UpsertMetadataRequest | pb.GetMetadataRequest | pb.DeleteMe
 def _value(message: Value) -> Json:
     try:
         value = value_to_json(message)
-    except ValueError:
-        value = None
+    except NotInJson as error:
+        violation = FieldViolation(field_path("value", error.path), str(error))
+        raise InvalidArgument("The value is no JSON.", violations=[violation]) from None
     if value is None:
-        raise InvalidArgument(
-            "The value is no JSON, or null.", violations=[FieldViolation("value", "must be JSON, and not null")]
-        )
+        raise InvalidArgument("The value is null.", violations=[FieldViolation("value", "must be JSON, and not null")])
     return value
 
 

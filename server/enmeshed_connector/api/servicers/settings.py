@@ -13,9 +13,9 @@ from enmeshed_connector.api.conversion.filters import conditions, id_filter, ord
 from enmeshed_connector.api.conversion.values import enum_number, enum_word, set_time, time_of
 from enmeshed_connector.api.servicers.common import Servicer, intent_of
 from enmeshed_connector.consumption.settings import SettingKey
-from enmeshed_connector.content.plain_json import as_struct, struct_to_json
+from enmeshed_connector.content.plain_json import NotInJson, as_struct, struct_to_json
 from enmeshed_connector.core.canonical_json import JsonObject
-from enmeshed_connector.core.errors import FieldViolation, InvalidArgument
+from enmeshed_connector.core.errors import FieldViolation, InvalidArgument, field_path
 from enmeshed_connector.runtime.views import View
 from enmeshed_connector.storage import Filter, all_of, where
 
@@ -78,10 +78,9 @@ def _key(key: pb.SettingKey) -> SettingKey:
 def _value(value: Struct) -> JsonObject:
     try:
         return struct_to_json(value)
-    except ValueError:
-        raise InvalidArgument(
-            "The value is no JSON.", violations=[FieldViolation("value", "must hold only numbers that JSON has")]
-        ) from None
+    except NotInJson as error:
+        violation = FieldViolation(field_path("value", error.path), str(error))
+        raise InvalidArgument("The value is no JSON.", violations=[violation]) from None
 
 
 def _filter(condition: pb.SettingFilter) -> Filter:
