@@ -92,6 +92,8 @@ def check(vector: Vector) -> None:
     """Returns when the vector passes; raises VectorFailed, or whatever the product raised, otherwise."""
     if not vector.is_negative:
         outcome, expected = _outcome(vector), vector.members["out"]
+        if not expected:
+            raise VectorFailed(f"{vector.id}: expects nothing that could be compared")
         for name, value in expected.items():
             if name not in outcome:
                 raise VectorFailed(f"{vector.id}: nothing here gives `{name}`")
@@ -137,7 +139,7 @@ def main(arguments: list[str] | None = None) -> int:
             except Exception as error:
                 failed += 1
                 print(f"FAILED {vector.id} ({vector.op}): {type(error).__name__}: {error}")
-    except (VectorFailed, OSError, ValueError, KeyError, TypeError) as error:
+    except (VectorFailed, OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         failed += 1
         print(f"FAILED {path}: {type(error).__name__}: {error}")
     print(f"{passed} passed, {failed} failed")

@@ -109,8 +109,21 @@ def test_runner_fails_on_an_unknown_kind_of_case(
     assert "unknown kind of case" in before
 
 
+def test_runner_fails_on_a_case_that_expects_nothing(
+    document: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    few = _only(document, "hash", 0, 1)
+    few["groups"]["hash"]["vectors"][0]["out"] = {}
+    assert _last_line(tmp_path, capsys, few, exit_code=1)[0] == "1 passed, 1 failed"
+
+
 @pytest.mark.parametrize(
-    "text", ['{"groups": {}}', '{"groups": {"hash": {"vectors": []}}}', "{}", "[]", "", "{", '{"groups": {"hash": 1}}']
+    "text",
+    [
+        *('{"groups": {}}', '{"groups": {"hash": {"vectors": []}}}', "{}", "[]", "", "{", '{"groups": {"hash": 1}}'),
+        "[" * 100_000,
+    ],
+    ids=lambda text: text[:40],
 )
 def test_runner_fails_on_a_file_without_cases(text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert _last_line(tmp_path, capsys, text, exit_code=1)[0] == "0 passed, 1 failed"
