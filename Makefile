@@ -17,6 +17,8 @@ help: ## Lists the targets.
 # ---- environment ----
 
 $(STAMP): requirements.lock pyproject.toml clients/python/pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
+	  || { echo "$(PYTHON) is not Python 3.11 to 3.13; name one: make $(or $(MAKECMDGOALS),setup) PYTHON=python3.12" >&2; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e clients/python -e .
@@ -110,7 +112,7 @@ peers:
 
 VECTORS ?= tests/vectors/crypto.json
 test-vectors: $(STAMP) ## Runs the vectors of VECTORS=file.json and prints 'N passed, N failed'.
-	@$(BIN)/python -m tests.vectors.run $(VECTORS)
+	@$(BIN)/python -m tests.vectors.run "$(VECTORS)"
 
 test-mongo: $(STAMP) ## Runs the storage tests on a real MongoDB: make test-mongo URI=mongodb://…
 	@test -n "$(URI)" || { echo "usage: make test-mongo URI=mongodb://localhost:27017" >&2; exit 2; }
