@@ -125,7 +125,9 @@ class SyncController:
                 # Whoever runs it may be cancelled; that must not be taken for the end of this caller.
                 result = await asyncio.shield(future)
             except asyncio.CancelledError:
-                if not future.cancelled():
+                task = asyncio.current_task()
+                # Both may be cancelled at once, as when the account is closed.
+                if not future.cancelled() or task is None or task.cancelling():
                     raise
             except Exception:
                 if covers:

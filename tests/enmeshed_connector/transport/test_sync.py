@@ -326,6 +326,25 @@ async def test_a_call_after_the_last_fetch_of_a_sync_gets_what_came_meanwhile(ne
     assert await told(anna) == ["late"]
 
 
+async def test_syncs_that_are_cancelled_together_all_end(network: Network) -> None:
+    anna, bert = await pair(network)
+    await send(bert, anna, "hello")
+    asked, before = asyncio.Event(), anna.faults.count("sync_runs.start")
+
+    async def hold() -> None:
+        asked.set()
+        await asyncio.Event().wait()
+
+    anna.faults.do("sync_runs.start", hold)
+    runs = [asyncio.create_task(anna.account.sync.sync()) for _ in range(3)]
+    await asked.wait()
+    for run in runs:
+        run.cancel()
+    _, going_on = await asyncio.wait(runs, timeout=20)
+    assert not going_on and all(run.cancelled() for run in runs)
+    assert anna.faults.count("sync_runs.start") == before + 1
+
+
 async def test_a_cancelled_sync_does_not_take_the_others_with_it(network: Network) -> None:
     anna, bert = await pair(network)
     await send(bert, anna, "hello")
