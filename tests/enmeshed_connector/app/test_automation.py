@@ -16,6 +16,7 @@ from enmeshed.connector.v1 import messages_service_pb2 as messages_pb
 from enmeshed.connector.v1 import relationship_pb2 as relationship_pb
 from enmeshed.connector.v1 import relationship_templates_service_pb2 as templates_pb
 from enmeshed.connector.v1 import relationships_service_pb2 as relationships_pb
+from enmeshed.content.v1 import response_pb2 as response_pb
 from enmeshed_client import Connector as Client
 from enmeshed_connector.app.automation import MODULES_GROUP, automation_of
 from enmeshed_connector.app.connector import Connector
@@ -24,7 +25,7 @@ from enmeshed_connector.runtime.automation.decider.rules import RULE_MISMATCH
 from enmeshed_connector.runtime.automation.relationships import AcceptConditions, DecomposeConditions
 from tests.support.connector import RunningConnector, relate, running_connector
 from tests.support.entry_points import install_entry_point
-from tests.support.named_calls import call
+from tests.support.named_calls import call, until
 
 RULES = [
     {
@@ -210,6 +211,35 @@ async def test_an_installed_module_answers_mails(tmp_path: Path, monkeypatch: py
     assert told.json["message"] == asked.message.id
     assert told.json["answer"] == answer.message.id
     assert answer.message.content.mail.body == "Me."
+
+
+async def test_an_installed_module_decides_requests(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    install_entry_point(monkeypatch, tmp_path / "site", MODULES_GROUP, judge="tests.support.judge:Judge")
+    overrides = {"accounts.alice.modules.judge.options.consent": "Yes?"}
+    async with (
+        running_connector(tmp_path / "data", overrides=overrides, is_related=True) as running,
+        running.client("alice") as alice,
+        running.client("bob") as bob,
+    ):
+
+        async def answer_to(*texts: str) -> Any:
+            items = [{"consent": {"consent": text, "mustBeAccepted": True}} for text in texts]
+            content = {"request": {"items": items}}
+            sent = await call(bob, "Messages.SendRequest", peer=running.accounts["alice"], content=content)
+
+            async def asked() -> Any:
+                return (await call(bob, "OutgoingRequests.GetOutgoingRequest", id=sent.request.id)).request
+
+            answered = await until(asked, is_so=lambda one: one.HasField("response"))
+            seen = (await call(alice, "IncomingRequests.GetIncomingRequest", id=sent.request.id)).request
+            assert seen.was_automatically_decided
+            return answered.response.content.response
+
+        agreed = await answer_to("Yes?")
+        refused = await answer_to("Yes?", "Anything?")
+    assert agreed.result == response_pb.RESPONSE_RESULT_ACCEPTED
+    assert refused.result == response_pb.RESPONSE_RESULT_REJECTED
+    assert [item.reject.code for item in refused.items] == ["unknown", "unknown"]
 
 
 async def test_a_module_that_does_not_stop_keeps_no_process_from_ending(
