@@ -77,7 +77,8 @@ def loads_with_content(
     for member in _scan(text, field):
         raw = text[member.start : member.end]
         if member.name not in contents:
-            members[member.name] = loads(raw, field=f"{field}.{member.name}", max_bytes=max_bytes)
+            # An error names the object alone: what its members are called is foreign, and may be a secret of any length.
+            members[member.name] = loads(raw, field=field, max_bytes=max_bytes)
             continue
         is_value = member.is_in_range and member.levels < MAX_DEPTH
         members[member.name] = loads(raw, field=field, max_bytes=max_bytes) if is_value else {}

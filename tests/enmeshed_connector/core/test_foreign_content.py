@@ -96,6 +96,14 @@ def test_everything_but_the_content_has_its_limits() -> None:
         loads_with_content(wrapped("1"), ("content",), field="message", max_bytes=10)
 
 
+@pytest.mark.parametrize("wrong", ["1e999", "[" * 300 + "]" * 300, "tru"])
+def test_an_error_tells_nothing_of_what_was_read(wrong: str) -> None:
+    with pytest.raises(MalformedValue) as caught:
+        read(f'{{"a secret":{wrong},"content":{{"a secret":1,"a secret":2}}}}')
+    assert caught.value.field == "message"
+    assert "a secret" not in str(caught.value)
+
+
 def test_a_content_alone_is_read_as_one_inside_of_something() -> None:
     deep = '{"a":' * 256 + "1" + "}" * 256
     for text, expected in (
