@@ -77,7 +77,7 @@ def loads_with_content(
     for member in _scan(text, field):
         raw = text[member.start : member.end]
         if member.name not in contents:
-            # An error names the object alone: what its members are called is foreign, and may be a secret of any length.
+            # An error names the object alone: what its members are called is foreign, and may be a long secret.
             members[member.name] = loads(raw, field=field, max_bytes=max_bytes)
             continue
         is_value = member.is_in_range and member.levels < MAX_DEPTH
