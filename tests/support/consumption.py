@@ -127,6 +127,16 @@ async def holder(
     return Holder(transport, consumption, network.faults[name])
 
 
+async def another_device(network: Network, device: Holder) -> Holder:
+    """Returns another device of the identity of a device; both share what they know, by the datawallet."""
+    made = await device.transport.devices.create(is_admin=True)
+    secret = await device.transport.devices.shared_secret(made["id"])
+    other = await holder(network, "other", secret=secret, datawallet_enabled=True)
+    await device.transport.sync.sync()
+    await other.transport.sync.sync()
+    return other
+
+
 def identity(
     owner: str, name: str = "Ada", tags: list[str] | None = None, value_type: str = "GivenName"
 ) -> dict[str, Any]:

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.consumption import Holder, holder
+from enmeshed_backbone.settings import Settings
+from tests.support.consumption import Holder, another_device, holder
 from tests.support.network import Network, befriend
 
 
@@ -14,6 +15,25 @@ async def network(tmp_path: Path) -> AsyncIterator[Network]:
     """A Backbone and accounts on it, in this process."""
     async with Network(tmp_path) as network:
         yield network
+
+
+@pytest.fixture(params=[1, 50])
+async def paged_network(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Network]:
+    """A Backbone whose pages, each of which is applied by itself, hold so many modifications."""
+    async with Network(tmp_path, Settings(seed_identities=False, page_size=request.param)) as network:
+        yield network
+
+
+@pytest.fixture
+async def device(paged_network: Network) -> Holder:
+    """A device of an identity that has several."""
+    return await holder(paged_network, "device", datawallet_enabled=True)
+
+
+@pytest.fixture
+async def other(paged_network: Network, device: Holder) -> Holder:
+    """Another device of the same identity, which knows all."""
+    return await another_device(paged_network, device)
 
 
 @pytest.fixture

@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
-import pytest
-
-from enmeshed_backbone.settings import Settings
 from enmeshed_backbone.store import Transaction
 from enmeshed_connector.backbone.errors import BackboneUnavailable
 from enmeshed_connector.consumption.attributes.documents import ATTRIBUTES, DeletionStatus, with_property
@@ -21,29 +16,6 @@ from tests.support.network import Network, befriend
 
 PEER = "did:e:localhost:dids:1111111111111111111111"
 OTHER = "did:e:localhost:dids:2222222222222222222222"
-
-
-@pytest.fixture(params=[1, 50])
-async def network(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Network]:
-    """A Backbone whose pages, each of which is applied by itself, hold so many modifications."""
-    async with Network(tmp_path, Settings(seed_identities=False, page_size=request.param)) as network:
-        yield network
-
-
-@pytest.fixture
-async def device(network: Network) -> Holder:
-    """A device of an identity."""
-    return await holder(network, "device", datawallet_enabled=True)
-
-
-@pytest.fixture
-async def other(network: Network, device: Holder) -> Holder:
-    """Another device of the same identity, which knows all."""
-    made = await device.transport.devices.create(is_admin=True)
-    secret = await device.transport.devices.shared_secret(made["id"])
-    other = await holder(network, "other", secret=secret, datawallet_enabled=True)
-    await sync(device, other)
-    return other
 
 
 async def sync(*holders: Holder) -> None:
@@ -124,7 +96,7 @@ async def test_a_succession_is_told_once_wherever_its_parts_arrive(device: Holde
 
 
 async def test_a_succession_is_told_once_when_the_backbone_holds_but_the_newest_of_each_object(
-    network: Network, device: Holder, other: Holder
+    paged_network: Network, device: Holder, other: Holder
 ) -> None:
     """Old modifications are removed when a later one says the same; then the former version is complete last."""
     await other.succeed(await other.own("Ada"), "Augusta")
@@ -137,7 +109,7 @@ async def test_a_succession_is_told_once_when_the_backbone_holds_but_the_newest_
             "AND new.collection = 'Attributes' AND new.idx > old.idx)"
         )
 
-    await network.backbone.services.store.write(clean_up)
+    await paged_network.backbone.services.store.write(clean_up)
     await sync(device)
     assert sorted(await told(device)) == [("Created", "Ada"), ("Succeeded", ("Ada", "Augusta"))]
 
@@ -286,9 +258,9 @@ async def test_deletion_statuses_and_defaults_are_no_events_there_and_here(devic
 
 
 async def test_nothing_of_a_peer_whose_relationship_was_left_stays_in_the_log(
-    network: Network, device: Holder, other: Holder
+    paged_network: Network, device: Holder, other: Holder
 ) -> None:
-    peer = await holder(network, "peer")
+    peer = await holder(paged_network, "peer")
     relationship = await befriend(other.transport, peer.transport)
     held = await other.of_peer(peer.address, "Secret")
     await other.of_peer_relationship(peer.address)
@@ -336,12 +308,12 @@ async def test_what_another_device_writes_may_be_of_any_form(device: Holder, oth
     assert await device.transport.context.store.count(ATTRIBUTES) == 1 + len(odd)
 
 
-async def test_a_new_device_is_told_nothing_of_what_was_before(network: Network, device: Holder) -> None:
+async def test_a_new_device_is_told_nothing_of_what_was_before(paged_network: Network, device: Holder) -> None:
     await device.succeed(await device.own("Ada"), "Augusta")
     made = await device.transport.devices.create(is_admin=True)
     secret = await device.transport.devices.shared_secret(made["id"])
     await sync(device)
-    new = await holder(network, "new", secret=secret, datawallet_enabled=True)
+    new = await holder(paged_network, "new", secret=secret, datawallet_enabled=True)
     await sync(new)
     assert await told(new) == []
     assert len(await new.all()) == 2

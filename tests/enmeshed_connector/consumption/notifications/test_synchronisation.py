@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
 import pytest
 
-from enmeshed_backbone.settings import Settings
 from enmeshed_connector.consumption.attributes.documents import DeletionStatus
 from enmeshed_connector.consumption.attributes.forwarding import set_deletion_of_attribute
 from enmeshed_connector.consumption.notifications.documents import NOTIFICATIONS
@@ -22,33 +18,10 @@ UNKNOWN = "ATT0000000000UNKNOWN"
 STATUS = "connector.notificationStatusChanged"
 
 
-@pytest.fixture(params=[1, 50])
-async def network(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Network]:
-    """A Backbone whose pages, each of which is applied by itself, hold so many modifications."""
-    async with Network(tmp_path, Settings(seed_identities=False, page_size=request.param)) as network:
-        yield network
-
-
 @pytest.fixture
-async def device(network: Network) -> Holder:
-    """A device of an identity, which receives nothing by itself until it is told to."""
-    return await holder(network, "device", datawallet_enabled=True)
-
-
-@pytest.fixture
-async def other(network: Network, device: Holder) -> Holder:
-    """Another device of the same identity."""
-    made = await device.transport.devices.create(is_admin=True)
-    secret = await device.transport.devices.shared_secret(made["id"])
-    other = await holder(network, "other", secret=secret, datawallet_enabled=True)
-    await device.transport.sync.sync()
-    return other
-
-
-@pytest.fixture
-async def peer(network: Network, other: Holder) -> Holder:
+async def peer(paged_network: Network, other: Holder) -> Holder:
     """A peer of the identity."""
-    peer = await holder(network, "peer")
+    peer = await holder(paged_network, "peer")
     await befriend(other.transport, peer.transport)
     return peer
 
