@@ -36,7 +36,7 @@ from tests.interop.steps import upload as upload_officially
 
 Json = Any  # What the official interface takes and gives.
 Decisions = Sequence[Json]
-WAIT_SECONDS = 30
+WAIT_SECONDS = 60
 
 
 class Side(Protocol):

@@ -532,13 +532,21 @@ async def watched(client: Client, request_id: str) -> list[str]:
 async def test_a_request_is_watched_until_it_is_answered(running: RunningConnector, alice: Client, bob: Client) -> None:
     await relate(running)
     draft = await create(alice, running.accounts["bob"], asks())
-    watching = asyncio.create_task(watched(alice, draft.id))
+    stub: Any = alice.service("OutgoingRequests")
+    watching = stub.WatchOutgoingRequest(outgoing_requests_service_pb2.WatchOutgoingRequestRequest(id=draft.id))
+    status = request_pb2.LocalRequestStatus
+
+    async def next_status() -> str:
+        async with asyncio.timeout(60):
+            return status.Name((await watching.read()).request.status).removeprefix("LOCAL_REQUEST_STATUS_")
+
+    assert await next_status() == "DRAFT"
     await send(alice, draft)
+    assert await next_status() == "OPEN"
     await undecided(bob)
     await call(bob, "IncomingRequests.AcceptIncomingRequest", id=draft.id, items=[YES])
-    async with asyncio.timeout(20):
-        seen = await watching
-    assert seen[-2:] == ["OPEN", "COMPLETED"]
+    assert await next_status() == "COMPLETED"
+    assert await watching.read() == grpc.aio.EOF
     assert await watched(alice, draft.id) == ["COMPLETED"]
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await watched(alice, UNKNOWN)

@@ -72,7 +72,7 @@ async def at_work(account: Holder) -> AsyncIterator[None]:
 
 
 async def until_empty(account: Holder) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while await left(account):
             await asyncio.sleep(0.01)
 

@@ -33,7 +33,7 @@ from tests.support.requests import NO, YES, Asking, accepted, asking, asks, cons
 async def deliver(one: Asking) -> None:
     """Lets the account send what it has to, until nothing is left."""
     deliveries = one.consumption.deliveries
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while await one.holder.all(DELIVERIES):
             await deliveries.send_due()
             one.network.clock.advance(timedelta(minutes=10))

@@ -59,7 +59,7 @@ async def write(bob: Party, alice: str, subject: str) -> str:
 async def events(runtime: AccountRuntime, *types: str, count: int = 0) -> list[dict[str, Any]]:
     """Returns the events of these types, once there are so many."""
     log = runtime.store.log
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             page = await log.read(await log.oldest(), types=frozenset(types), limit=1000)
             if len(page.events) >= count:

@@ -88,7 +88,7 @@ async def told(account: TransportAccount, kind: str = "module.test.handled") -> 
 
 
 async def until(holds: Callable[[], Awaitable[Any]]) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not await holds():
             await asyncio.sleep(0.005)
 

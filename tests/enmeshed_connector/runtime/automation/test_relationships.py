@@ -62,7 +62,7 @@ def test_content_of_no_form_has_no_type() -> None:
 
 
 async def until(holds: Callable[[], Awaitable[Any]]) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not await holds():
             await asyncio.sleep(0.005)
 

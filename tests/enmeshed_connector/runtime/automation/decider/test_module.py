@@ -102,7 +102,7 @@ async def _in(statuses: tuple[str, ...], found: Awaitable[dict[str, Any]]) -> di
 
 
 async def until(look: Callable[[], Awaitable[Any]]) -> Any:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not (found := await look()):
             await asyncio.sleep(0.01)
     return found
@@ -280,7 +280,7 @@ async def read_until(reader: LogReader, holds: Callable[[], Awaitable[Any]]) -> 
     """Lets the reader read until something holds, or it dies; returns what it died of."""
     task = asyncio.create_task(reader.run())
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not task.done() and not await holds():
                 await asyncio.sleep(0.005)
         return task.exception() if task.done() else None
