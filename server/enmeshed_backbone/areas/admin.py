@@ -126,16 +126,14 @@ def list_tiers(call: Call, transaction: Transaction) -> Reply:
 def create_tier_quota(call: Call, transaction: Transaction) -> Reply:
     """Limits all identities of a tier that have no limit of their own."""
     tier_id = call.parameters["id"]
-    if transaction.one("SELECT 1 FROM tiers WHERE id = ?", tier_id) is None:
-        raise not_found("Tier")
-    if tier_id == QUEUED_FOR_DELETION_TIER:
-        raise refused("quotas.cannotCreateOrDeleteQuotaOnQueuedForDeletionTier", "The quotas of this tier are fixed.")
+    _require_changeable(transaction, tier_id)
     return _create_quota(call, transaction, "tier_quotas", "tier_id", tier_id)
 
 
 def delete_tier_quota(call: Call, transaction: Transaction) -> Reply:
     """Removes a limit of a tier."""
     tier_id, quota_id = call.parameters["id"], call.parameters["quotaId"]
+    _require_changeable(transaction, tier_id)
     if not transaction.run("DELETE FROM tier_quotas WHERE tier_id = ? AND id = ?", tier_id, quota_id):
         raise not_found("Quota")
     return NO_CONTENT
@@ -218,6 +216,13 @@ def run_deletion_job(call: Call, transaction: Transaction) -> Reply:
 def run_housekeeping(call: Call, transaction: Transaction) -> Reply:
     """Removes what expired long ago."""
     return ok(jobs.clean_up(transaction))
+
+
+def _require_changeable(transaction: Transaction, tier_id: str) -> None:
+    if transaction.one("SELECT 1 FROM tiers WHERE id = ?", tier_id) is None:
+        raise not_found("Tier")
+    if tier_id == QUEUED_FOR_DELETION_TIER:
+        raise refused("quotas.cannotCreateOrDeleteQuotaOnQueuedForDeletionTier", "The quotas of this tier are fixed.")
 
 
 def _create_quota(call: Call, transaction: Transaction, table: str, column: str, owner: str) -> Reply:

@@ -110,6 +110,8 @@ async def test_a_client_with_a_limit_makes_no_more_identities(
 
     response = await post(http, await identity_request(http, _KEY))
     assert_error(response, 400, "validation.device.clientReachedIdentitiesLimit")
+    lower = await admin.put("/api/v1/Clients/test", json={"maxIdentities": 0}, headers={"x-xsrf-token": token})
+    assert_error(lower, 400, "validation.device.maxIdentitiesLessThanCurrentIdentities")
 
 
 @pytest.mark.parametrize(

@@ -208,6 +208,10 @@ class TestQuotas:
     """Limits of identities and tiers."""
 
     async def test_an_exhausted_quota_answers_until_when(self, anna: Device, admin: httpx.AsyncClient) -> None:
+        # From the first minutes of an hour on, so that no new one begins in between.
+        now = parse(result_of(await admin.get("/api/v1/Development/Clock"))["now"])
+        await admin.post("/api/v1/Development/Clock", json={"seconds": 3660 - now // 1000 % 3600})
+        await anna.log_in()
         path = f"Identities/{anna.address}/Quotas"
         await admin_post(admin, path, {"metricKey": "NumberOfTokens", "max": 2, "period": "Hour"})
         for _ in range(2):
@@ -285,6 +289,18 @@ class TestQuotas:
         xsrf = (await admin.get("/api/v1/xsrf")).text
         response = await admin.post(f"/api/v1/{path}", json=body, headers={"x-xsrf-token": xsrf})
         assert_error(response, 400, code)
+
+    async def test_the_quotas_of_the_tier_of_deleted_identities_are_fixed(self, admin: httpx.AsyncClient) -> None:
+        xsrf = {"x-xsrf-token": (await admin.get("/api/v1/xsrf")).text}
+        path = "/api/v1/Tiers/TIR00000000000000001/Quotas"
+        body = {"metricKey": "NumberOfFiles", "max": 1, "period": "Week"}
+        for response in (
+            await admin.post(path, json=body, headers=xsrf),
+            await admin.delete(f"{path}/TQD00000000000000001", headers=xsrf),
+        ):
+            assert_error(response, 400, "quotas.cannotCreateOrDeleteQuotaOnQueuedForDeletionTier")
+        unknown = await admin.post("/api/v1/Tiers/TIRx/Quotas", json=body, headers=xsrf)
+        assert_error(unknown, 404, "recordNotFound")
 
     @pytest.mark.parametrize(
         ("period", "now", "first", "last"),
