@@ -103,7 +103,7 @@ clients-test: $(STAMP) peers ## Tests the clients; TypeScript needs Node.js, Go 
 test: $(STAMP) peers ## Runs all tests of a fresh machine; those of official peers and Go say so when Node or Go are absent (and fail when CI is set).
 	$(BIN)/pytest -q -n 2 --dist loadfile -m "not soak and not bench" tests
 
-peers:
+peers: ## Installs what the tests with official peers and the TypeScript client need (needs Node.js; says so when it is absent).
 	@if command -v npm >/dev/null; then \
 	    test -d $(PEER)/node_modules/@nmshd/runtime || npm ci --prefix $(PEER) --no-audit --no-fund; \
 	    $(MAKE) --no-print-directory $(NODE_STAMP); \
