@@ -84,7 +84,7 @@ async def test_a_module_gets_views_and_publishes(network: Network) -> None:
     module = Witness(RECEIVED)
     async with running(network, NamedModule("witness", module)) as runtime:
         sent = await write(bob, alice, "Hello")
-        await runtime.synchronisation.sync(timeout=timedelta(seconds=10))
+        await runtime.synchronisation.sync(timeout=timedelta(seconds=60))
         (told,) = await events(runtime, "module.witness.seen", count=1)
     (event,) = module.got
     assert told["data"] == {"type": RECEIVED, "address": alice, "account": "alice"}
@@ -99,10 +99,10 @@ async def test_a_module_without_types_gets_all_but_its_own_events(network: Netwo
     module = Witness()
     async with running(network, NamedModule("witness", module)) as runtime:
         await write(bob, alice, "Hello")
-        await runtime.synchronisation.sync(timeout=timedelta(seconds=10))
+        await runtime.synchronisation.sync(timeout=timedelta(seconds=60))
         await events(runtime, "module.witness.seen", count=2)
         await write(bob, alice, "Again")
-        await runtime.synchronisation.sync(timeout=timedelta(seconds=10))
+        await runtime.synchronisation.sync(timeout=timedelta(seconds=60))
         await events(runtime, "module.witness.seen", count=4)
     kinds = [one.type for one in module.got]
     assert kinds.count(RECEIVED) == 2
@@ -124,7 +124,7 @@ async def test_a_repeated_step_sends_once(network: Network, error: Exception) ->
     bob, alice = await friends(network)
     async with running(network, NamedModule("greeter", Shaky({"subject": "Anybody?"}))) as runtime:
         await write(bob, alice, "Anybody?")
-        await runtime.synchronisation.sync(timeout=timedelta(seconds=10))
+        await runtime.synchronisation.sync(timeout=timedelta(seconds=60))
         await events(runtime, "module.greeter.answered", count=1)
         sent = await events(runtime, "transport.messageSent")
     assert len(sent) == 1
@@ -136,14 +136,14 @@ async def test_a_restart_goes_on_where_it_ended(network: Network) -> None:
     module = Witness(RECEIVED)
     async with running(network, NamedModule("witness", module)) as runtime:
         await write(bob, alice, "1")
-        await runtime.synchronisation.sync(timeout=timedelta(seconds=10))
+        await runtime.synchronisation.sync(timeout=timedelta(seconds=60))
         await events(runtime, "module.witness.seen", count=1)
     async with running(network) as runtime:
         await write(bob, alice, "while it is switched off")
-        await runtime.synchronisation.sync(timeout=timedelta(seconds=10))
+        await runtime.synchronisation.sync(timeout=timedelta(seconds=60))
     async with running(network, NamedModule("witness", module)) as runtime:
         await write(bob, alice, "2")
-        await runtime.synchronisation.sync(timeout=timedelta(seconds=10))
+        await runtime.synchronisation.sync(timeout=timedelta(seconds=60))
         await events(runtime, "module.witness.seen", count=2)
     # A module that was away by will begins at the present again.
     assert [(one.data or {})["content"]["subject"] for one in module.got] == ["1", "2"]
@@ -169,7 +169,7 @@ async def test_a_broken_module_holds_up_neither_itself_nor_others(network: Netwo
         await runtime.wait_until_ready()
         await write(bob, alice, "poison")
         await write(bob, alice, "fine")
-        await runtime.synchronisation.sync(timeout=timedelta(seconds=10))
+        await runtime.synchronisation.sync(timeout=timedelta(seconds=60))
         (seen,) = await events(runtime, "module.broken.seen", count=1)
         (passed,) = await events(runtime, "module.broken.eventPassed", count=1)
         assert len(await events(runtime, "module.witness.seen", count=2)) == 2
@@ -185,7 +185,7 @@ async def test_mails_are_told_of_when_asked_for(network: Network) -> None:
     async with running(network, mails=True) as runtime:
         sent = await write(bob, alice, "Hello")
         await bob.account.messages.send([alice], {"@type": "ArbitraryMessageContent", "value": 1})
-        await runtime.synchronisation.sync(timeout=timedelta(seconds=10))
+        await runtime.synchronisation.sync(timeout=timedelta(seconds=60))
         (relationship,) = await runtime.transport.relationships.find()
         one_of_relationship = f"consumption.relationshipEvent.{relationship['id']}"
         received = await events(runtime, RECEIVED, "consumption.mailReceived", one_of_relationship)
@@ -199,5 +199,5 @@ async def test_mails_are_told_of_when_asked_for(network: Network) -> None:
         assert await runtime.store.log.erase(relationship["id"]) >= 3
     async with running(network) as runtime:
         await write(bob, alice, "Again")
-        await runtime.synchronisation.sync(timeout=timedelta(seconds=10))
+        await runtime.synchronisation.sync(timeout=timedelta(seconds=60))
         assert len(await events(runtime, "consumption.mailReceived")) == 1

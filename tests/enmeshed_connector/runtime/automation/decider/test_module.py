@@ -109,7 +109,7 @@ async def until(look: Callable[[], Awaitable[Any]]) -> Any:
 
 
 async def sync(runtime: AccountRuntime) -> None:
-    await runtime.synchronisation.sync(timeout=timedelta(seconds=10))
+    await runtime.synchronisation.sync(timeout=timedelta(seconds=60))
 
 
 async def events(runtime: AccountRuntime, *types: str) -> list[Document]:
