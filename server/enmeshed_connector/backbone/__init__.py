@@ -24,7 +24,6 @@ from enmeshed_connector.backbone.session import (
     CallRecord,
     SessionSettings,
 )
-from enmeshed_connector.backbone.sse import StreamPlan, StreamPolicy
 
 __all__ = [
     "AnonymousBackbone",
@@ -40,7 +39,5 @@ __all__ = [
     "InsecureAddress",
     "RetryPolicy",
     "SessionSettings",
-    "StreamPlan",
-    "StreamPolicy",
     "proxy_from_environment",
 ]

@@ -122,10 +122,10 @@ class Backbone:
         """Opens the stream of events: `async with backbone.events() as names: async for name in names`.
 
         Order: as the Backbone sends them. Delivery: names only, such as `ExternalEventCreated`; a hint to look, at
-            most once,
-        and `ConnectionOpened` first. End: when the Backbone or the network ends it, without an error when it ended it
-        cleanly, else `BackboneUnavailable`; `StreamPolicy` says what then. Slow readers: the Backbone waits for them.
-        The Backbone allows one stream for each identity.
+        most once, and `ConnectionOpened` first. End: when the Backbone or the network ends it, without an error when it
+        ended it cleanly, else `BackboneUnavailable`; the caller opens it again. Slow readers: the Backbone waits for
+        them. The Backbone allows one stream for each identity: a second one ends at once without an event, and ends the
+        deliveries of the first one.
 
         Raises:
             BackboneError: It cannot be opened.

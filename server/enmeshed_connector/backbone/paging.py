@@ -58,9 +58,8 @@ def page_of(read: Callable[[Fields], T]) -> Callable[[Answer], Page[T]]:
 class Pager(Generic[T]):
     """A paged list: iterate over it for all items in order, or over its pages in either direction.
 
-    Order: that of the Backbone, ascending by creation or by index. Items that are added while the pages are read
-        appear at
-    the end; items that are removed meanwhile may shift others out of sight, as at the Backbone itself.
+    Order: that of the Backbone, ascending by creation or by index. Items that are added while the pages are read appear
+        at the end; items that are removed meanwhile may shift others out of sight, as at the Backbone itself.
     Every iteration starts anew. Each page is one call with its own retries; errors are those of `Caller.call`.
     """
 

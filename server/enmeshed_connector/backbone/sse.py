@@ -1,14 +1,11 @@
-"""Server-sent events: the decoder of the stream, and the rules for opening it again. Pure.
+"""Server-sent events: the decoder of the stream. Pure.
 
 Source: backbone-api.md section 5.4. The Backbone sends the names of what happened and never any content.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import timedelta
-
-from enmeshed_connector.backbone.retries import RandomSource, fraction
 
 STREAM_PATH = "/api/v1/sse"
 """The path below the base URL, the one that official Connectors use."""
@@ -77,40 +74,3 @@ class EventDecoder:
             self._has_data = True
         elif field == b"event":
             self._name = value.removeprefix(b" ").decode("utf-8", "replace")[:_LONGEST_NAME]
-
-
-@dataclass(frozen=True, slots=True)
-class StreamPlan:
-    """What to do after a stream has ended."""
-
-    delay: timedelta
-    """How long to wait before opening the next one."""
-    polls_meanwhile: bool
-    """Whether the Backbone is to be asked at intervals until a stream gives an event again."""
-
-
-class StreamPolicy:
-    """Decides when the event stream is opened again.
-
-    The Backbone allows one stream for each identity: a second one ends at once without an event, and ends the first
-    one's deliveries too. So two devices that insist would starve each other. A stream that ends without any event,
-    or cannot be opened, is therefore opened again with growing patience while polling does the work; one that gave
-    an event and ends (a proxy's time limit, a restart) is opened again soon.
-    """
-
-    FIRST = timedelta(seconds=1)
-    LONGEST = timedelta(minutes=5)
-
-    def __init__(self, random: RandomSource) -> None:
-        self._random = random
-        self._fruitless = 0
-
-    def ended(self, *, had_event: bool) -> StreamPlan:
-        """Returns what to do after a stream has ended or could not be opened.
-
-        Args:
-            had_event: Whether it gave any event, `ConnectionOpened` included.
-        """
-        self._fruitless = 0 if had_event else self._fruitless + 1
-        step = min(self.FIRST * 2 ** min(self._fruitless, 20), self.LONGEST)
-        return StreamPlan(step * (0.5 + 0.5 * fraction(self._random)), polls_meanwhile=not had_event)

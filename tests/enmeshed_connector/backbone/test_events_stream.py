@@ -1,16 +1,15 @@
-"""The stream of server-sent events, and the rules for opening it again."""
+"""The stream of server-sent events."""
 
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
 from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from enmeshed_connector.backbone import SessionSettings, StreamPolicy
+from enmeshed_connector.backbone import SessionSettings
 from enmeshed_connector.backbone.errors import AnswerUnusable, BackboneUnavailable
 from enmeshed_connector.backbone.sse import EventDecoder, StreamGarbage
 from tests.enmeshed_connector.backbone.conftest import Client, ClientMaker
@@ -144,37 +143,3 @@ def test_the_decoder_does_not_mind_where_the_network_divides_a_stream(parts: lis
 def test_a_line_that_never_ends_is_refused_before_it_fills_the_memory() -> None:
     with pytest.raises(StreamGarbage):
         decode([b"x" * 1000] * 17)
-
-
-def policy() -> StreamPolicy:
-    return StreamPolicy(lambda count: b"\xff" * count)
-
-
-def test_a_stream_that_worked_is_opened_again_soon_and_nothing_is_polled() -> None:
-    plan = policy().ended(had_event=True)
-    assert plan.delay <= timedelta(seconds=1)
-    assert not plan.polls_meanwhile
-
-
-def test_streams_without_any_event_fall_back_to_polling_with_growing_patience() -> None:
-    rules = policy()
-    plans = [rules.ended(had_event=False) for _ in range(12)]
-    delays = [plan.delay for plan in plans]
-    assert all(plan.polls_meanwhile for plan in plans)
-    assert delays == sorted(delays)
-    assert timedelta(seconds=1) < delays[0] <= timedelta(seconds=2)
-    assert timedelta(minutes=4) < delays[-1] <= timedelta(minutes=5)
-
-
-def test_one_event_forgets_all_patience() -> None:
-    rules = policy()
-    for _ in range(9):
-        rules.ended(had_event=False)
-    assert rules.ended(had_event=True).delay <= timedelta(seconds=1)
-    assert rules.ended(had_event=False).delay <= timedelta(seconds=2)
-
-
-def test_no_two_processes_need_to_wait_alike() -> None:
-    early = StreamPolicy(lambda count: b"\x00" * count).ended(had_event=False)
-    late = policy().ended(had_event=False)
-    assert early.delay * 1.9 < late.delay

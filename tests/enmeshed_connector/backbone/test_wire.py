@@ -43,8 +43,6 @@ def test_the_room_offers_this_and_nothing_else() -> None:
         "InsecureAddress",
         "RetryPolicy",
         "SessionSettings",
-        "StreamPlan",
-        "StreamPolicy",
         "proxy_from_environment",
     ]
 
