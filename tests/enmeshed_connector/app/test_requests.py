@@ -53,13 +53,8 @@ async def request_in(client: Client, status: str) -> Any:
 
 
 async def undecided(client: Client) -> Any:
-    """Returns the one incoming request once it waits for a decision."""
-    waiting = (
-        request_pb2.LOCAL_REQUEST_STATUS_DECISION_REQUIRED,
-        request_pb2.LOCAL_REQUEST_STATUS_MANUAL_DECISION_REQUIRED,
-    )
-    (found,) = await until(lambda: incoming(client), is_so=lambda found: bool(found) and found[0].status in waiting)
-    return found
+    """Returns the one incoming request once automation, which has no rules, has left it to somebody else."""
+    return await request_in(client, "MANUAL_DECISION_REQUIRED")
 
 
 async def outgoing_in(client: Client, request_id: str, status: str) -> Any:

@@ -11,6 +11,7 @@ from typing import Final
 import structlog
 
 from enmeshed_connector.consumption.requests.documents import MESSAGE, RequestStatus, is_overdue
+from enmeshed_connector.consumption.requests.errors import RequestExpired, WrongRequestStatus
 from enmeshed_connector.consumption.requests.events import (
     INCOMING_STATUS_CHANGED,
     publish_message_processed,
@@ -68,7 +69,11 @@ class Decider(ReaderModule):
             return
 
         async def hand_over(work: Work) -> None:
-            await self._incoming.require_manual_decision(request["id"], work)
+            try:
+                await self._incoming.require_manual_decision(request["id"], work)
+            except (WrongRequestStatus, RequestExpired, RecordMissing):
+                # Somebody was faster, or it is too late by now.
+                return
             await self._tell(request, MANUAL_DECISION_REQUIRED, work)
 
         await step.commit(hand_over)

@@ -339,6 +339,34 @@ async def test_one_that_a_person_decided_meanwhile_is_left_alone(network: Networ
     assert await waits.status_log(request_id) == ["DecisionRequired", "Decided"]
 
 
+@pytest.mark.parametrize("rules", [[], [about("CreateAttribute", ACCEPT)]])
+async def test_one_that_a_person_decides_at_the_same_time_is_no_failure(
+    network: Network, rules: list[dict[str, Any]]
+) -> None:
+    class Overtaken(IncomingRequests):
+        looks: list[str]
+
+        async def get(self, reader: Any, request_id: str) -> Document:
+            found = await super().get(reader, request_id)
+            if reader is waits.alice.transport.context.store:
+                self.looks.append(request_id)
+                if self.looks == [first]:
+                    await waits.alice.run(lambda work: self.reject(first, [{"accept": False}], work))
+            return found
+
+    waits = await waiting(network)
+    first = await waits.ask()
+    second = await waits.ask()
+    overtaken = Overtaken.__new__(Overtaken)
+    vars(overtaken).update(vars(waits.alice.consumption.incoming_requests), looks=[])
+    await read_until(reader_of(waits.alice, *rules, incoming=overtaken), waits.has_results)
+    assert await waits.status_log(first) == ["DecisionRequired", "Decided"]
+    (told,) = await waits.alice.events(types=PROCESSED)
+    assert told["data"]["message"]["content"]["id"] == second
+    # It is not tried again, as what fails is; to accept takes a second look.
+    assert overtaken.looks.count(first) == 1 + len(rules)
+
+
 async def test_an_expired_one_is_left_alone(network: Network) -> None:
     waits = await waiting(network)
     await waits.ask(expiresAt=format_date(network.clock.now() + timedelta(minutes=5)))
