@@ -22,6 +22,8 @@ _QUOTED: Final = re.compile(r"'((?:\\\\|\\'|[^'\\])*)'")
 _UNQUOTED: Final = re.compile(r"(?:\\\\|\\'|[^'\\ ])*")
 _ESCAPE: Final = re.compile(r"\\([\\'])")
 _MAX_NESTING: Final = 50
+_LATEST: Final = 8_640_000_000_000_000
+"""The latest moment that is one in JavaScript, in milliseconds since 1970; as far back lies the earliest."""
 
 
 class IqlSyntaxError(ValueError):
@@ -276,7 +278,7 @@ def _moment(value: Json) -> float:
     if isinstance(value, bool):
         return float(value)
     if isinstance(value, int | float):
-        return float(value)
+        return float(value) if abs(value) <= _LATEST else math.nan
     try:
         return parse_date(value).timestamp() * 1000
     except MalformedValue:

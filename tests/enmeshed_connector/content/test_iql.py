@@ -116,3 +116,11 @@ ATTRIBUTES = [
 )
 def test_queries_find_attributes(text: str, found: list[int]) -> None:
     assert evaluate_iql(parse_iql(text), ATTRIBUTES) == found
+
+
+@pytest.mark.parametrize("number", [8.64e15, 8.64e15 + 2, -8.64e15 - 2, 1e300, 10**400, -(10**400)])
+def test_numbers_are_moments_as_far_as_those_of_javascript_go(number: float) -> None:
+    attribute = {"@type": "IdentityAttribute", "value": {"@type": "Number", "value": number}}
+    is_moment = abs(number) <= 8.64e15
+    assert evaluate_iql(parse_iql("Number>2000-01-01"), [attribute]) == ([0] if is_moment else [])
+    assert evaluate_iql(parse_iql("Number<2000-01-01"), [attribute]) == []
