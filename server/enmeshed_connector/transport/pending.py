@@ -33,8 +33,8 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any, ClassVar
 
 import structlog
@@ -42,59 +42,42 @@ import structlog
 from enmeshed_connector.backbone.errors import AnswerLost, BackboneError, BackboneRejected
 from enmeshed_connector.core.canonical_json import Json
 from enmeshed_connector.core.clock import Clock
-from enmeshed_connector.core.dates import format_date, parse_date
 from enmeshed_connector.core.errors import Code, InvalidArgument, OutcomeUnknown
 from enmeshed_connector.core.ids import LOCAL, IdMaker
 from enmeshed_connector.storage import IdempotencyRecord, Store
 from enmeshed_connector.transport import events
 from enmeshed_connector.transport.errors import OperationRunning
 from enmeshed_connector.transport.objects import PENDING_OPERATIONS, PENDING_WIRES, Document, without_unset
+from enmeshed_connector.transport.pending_documents import (
+    PendingOperation,
+    Ticket,
+    from_document,
+    is_apart,
+    to_document,
+)
 from enmeshed_connector.transport.work import LOCAL_CAUSE, Cause, Commits, Work
+
+__all__ = [
+    "Done",
+    "IdempotencyKeyReused",
+    "NotDone",
+    "Operation",
+    "Outbox",
+    "PendingOperation",
+    "Resolution",
+    "Ticket",
+    "Unclear",
+]
 
 _RUNNING, _DONE, _VOID = "running", "done", "void"
 _TOLD = "isTold"
 """In the document: the caller, and whoever follows the events, was told that the outcome is unknown."""
-_INSIDE_CHARACTERS = 64 * 1024
-"""A longer wire, that of a file, is a document of its own: it is read only by who sends it or looks for it."""
 
 
 class IdempotencyKeyReused(InvalidArgument):
     """The idempotency key was used before with another request. A new request needs a new key."""
 
     reason, code = "IDEMPOTENCY_KEY_REUSED", Code.INVALID_ARGUMENT
-
-
-@dataclass(frozen=True)
-class Ticket:
-    """The caller's idempotency key, with what it was used for."""
-
-    key: str
-    """Scope and key in one text: account, method, credential, idempotency key."""
-    request_digest: str
-    """Digest of the request."""
-    caller_key: str = ""
-    """The key as the caller knows it, for errors."""
-    method: str = ""
-    """The full name of the caller's method, for events about what became of the call; empty: nobody is told."""
-
-    def step(self, name: str) -> Ticket:
-        """Returns the ticket of one of several requests that the caller's one needs; its outcome is not told."""
-        return Ticket(f"{self.key}#{name}", self.request_digest, self.caller_key)
-
-
-@dataclass(frozen=True)
-class PendingOperation:
-    """A request that was about to be sent, and may have been."""
-
-    id: str
-    kind: str
-    wire: str = field(repr=False)
-    """The exact text to be sent, or the part of it that must not be made anew."""
-    plan: Mapping[str, Any] = field(repr=False)
-    """What `complete` needs: JSON made by the controller, documents without their id and the like."""
-    created_at: datetime
-    """When it was made durable, by the clock of the process that did."""
-    ticket: Ticket | None
 
 
 class Resolution(abc.ABC):  # noqa: B024 - a closed sum of the three below
@@ -182,8 +165,8 @@ class Outbox:
         self._logger = structlog.get_logger(__name__).bind(store=store.name)
         self._operations: dict[str, Operation] = {}
         self._running: set[str] = set()
-        # When an attempt was made, or an attempt of another process was first seen; by the monotonic clock.
-        self._attempted: dict[str, float] = {}
+        # The number of the latest attempt, and when it was made, or first seen when another process made it.
+        self._attempted: dict[str, tuple[int, float]] = {}
 
     def register(self, *operations: Operation) -> None:
         """Makes kinds known, so that `settle` can deal with what a dead process left of them.
@@ -253,8 +236,8 @@ class Outbox:
         documents = tuple(before)
 
         async def keep(work: Work) -> None:
-            work.store_silently(PENDING_OPERATIONS, _to_document(pending))
-            if _is_apart(pending.wire):
+            work.store_silently(PENDING_OPERATIONS, to_document(pending))
+            if is_apart(pending.wire):
                 work.store_silently(PENDING_WIRES, {"id": pending.id, "wire": pending.wire})
             for document in documents:
                 await work.create("Secrets", document)
@@ -308,7 +291,7 @@ class Outbox:
                 continue
             self._running.add(pending.id)
             try:
-                self._attempted.setdefault(pending.id, self._clock.monotonic())
+                self._note_attempt(pending, seen=True)
                 match await self._resolve(operation, pending):
                     case Done(answer):
                         await self._complete(operation, pending, answer, cause, is_waited_for=False)
@@ -323,11 +306,12 @@ class Outbox:
             raise OperationRunning("The same request is being carried out at this moment.")
         self._running.add(pending.id)
         try:
-            self._attempted.setdefault(pending.id, self._clock.monotonic())
+            self._note_attempt(pending, seen=True)
             match await self._resolve(operation, pending):
                 case Done(answer):
                     return await self._complete(operation, pending, answer, LOCAL_CAUSE)
                 case NotDone() if operation.is_repeatable or self._is_settled(pending):
+                    pending = await self._claim(pending)
                     return await self._attempt(operation, pending, LOCAL_CAUSE, is_repeat=True)
             await self._tell_unknown(pending, LOCAL_CAUSE)
             raise self._unknown(pending)
@@ -335,11 +319,11 @@ class Outbox:
             self._running.discard(pending.id)
 
     async def _attempt(self, operation: Operation, pending: PendingOperation, cause: Cause, *, is_repeat: bool) -> Json:
-        self._attempted[pending.id] = self._clock.monotonic()
+        self._note_attempt(pending)
         try:
             answer = await operation.transmit(pending)
         except AnswerLost:
-            self._attempted[pending.id] = self._clock.monotonic()
+            self._note_attempt(pending)
             resolution = await self._resolve_quietly(operation, pending)
             if not isinstance(resolution, Done):
                 await self._tell_unknown(pending, cause)
@@ -403,7 +387,7 @@ class Outbox:
     ) -> None:
         async def undo(work: Work) -> None:
             document = await work.get(PENDING_OPERATIONS, pending.id)
-            if document is not None:
+            if document is not None and document.get("attempts", 1) == pending.attempts:
                 await operation.withdraw(pending, work)
                 self._forget(pending, document, work, _VOID, None, is_waited_for=is_waited_for)
 
@@ -421,7 +405,7 @@ class Outbox:
         is_waited_for: bool = True,
     ) -> None:
         work.delete_silently(PENDING_OPERATIONS, pending.id)
-        if _is_apart(pending.wire):
+        if is_apart(pending.wire):
             work.delete_silently(PENDING_WIRES, pending.id)
         if pending.ticket is None:
             return
@@ -452,9 +436,9 @@ class Outbox:
     async def _read(self, document: Document) -> PendingOperation | None:
         """Returns what a document says, None when it was forgotten since it was read."""
         if "wire" in document:
-            return _from_document(document, document["wire"])
+            return from_document(document, document["wire"])
         apart = await self._store.get(PENDING_WIRES, document["id"])
-        return None if apart is None else _from_document(document, apart["wire"])
+        return None if apart is None else from_document(document, apart["wire"])
 
     def _record(self, ticket: Ticket, state: str, answer: Json) -> IdempotencyRecord:
         return IdempotencyRecord(
@@ -462,8 +446,30 @@ class Outbox:
         )
 
     def _is_settled(self, pending: PendingOperation) -> bool:
-        since = self._attempted.get(pending.id)
-        return since is not None and self._clock.monotonic() - since >= self._settle_after.total_seconds()
+        attempts, since = self._attempted.get(pending.id, (0, 0.0))
+        is_latest = attempts == pending.attempts
+        return is_latest and self._clock.monotonic() - since >= self._settle_after.total_seconds()
+
+    def _note_attempt(self, pending: PendingOperation, *, seen: bool = False) -> None:
+        """Notes when the latest attempt was made; one that was only seen now, unless it was seen before."""
+        if not seen or self._attempted.get(pending.id, (0, 0.0))[0] != pending.attempts:
+            self._attempted[pending.id] = (pending.attempts, self._clock.monotonic())
+
+    async def _claim(self, pending: PendingOperation) -> PendingOperation:
+        """Makes durable that it is sent once more, so that no other process takes it for settled meanwhile.
+
+        Raises:
+            OperationRunning: Another process has sent, completed or withdrawn it at this moment.
+        """
+
+        async def claim(work: Work) -> None:
+            document = await work.get(PENDING_OPERATIONS, pending.id)
+            if document is None or document.get("attempts", 1) != pending.attempts:
+                raise OperationRunning("The same request is being carried out at this moment.")
+            work.store_silently(PENDING_OPERATIONS, {**document, "attempts": pending.attempts + 1})
+
+        await self._commits.run(claim)
+        return replace(pending, attempts=pending.attempts + 1)
 
     def _unknown(self, pending: PendingOperation) -> OutcomeUnknown:
         facts = {"operation": pending.kind}
@@ -478,40 +484,3 @@ class Outbox:
 
 def _told(ticket: Ticket) -> Document:
     return {"method": ticket.method, "idempotencyKey": ticket.caller_key}
-
-
-def _is_apart(wire: str) -> bool:
-    return len(wire) > _INSIDE_CHARACTERS
-
-
-def _to_document(pending: PendingOperation) -> Document:
-    document: Document = {
-        "id": pending.id,
-        "kind": pending.kind,
-        "createdAt": format_date(pending.created_at),
-        "plan": dict(pending.plan),
-    }
-    if not _is_apart(pending.wire):
-        document["wire"] = pending.wire
-    if pending.ticket is not None:
-        document["ticket"] = {
-            "key": pending.ticket.key,
-            "requestDigest": pending.ticket.request_digest,
-            "callerKey": pending.ticket.caller_key,
-            "method": pending.ticket.method,
-        }
-    return document
-
-
-def _from_document(document: Document, wire: str) -> PendingOperation:
-    ticket = document.get("ticket")
-    return PendingOperation(
-        document["id"],
-        document["kind"],
-        wire,
-        document["plan"],
-        parse_date(document["createdAt"]),
-        Ticket(ticket["key"], ticket["requestDigest"], ticket["callerKey"], ticket.get("method", ""))
-        if ticket
-        else None,
-    )

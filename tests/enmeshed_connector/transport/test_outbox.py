@@ -348,6 +348,30 @@ async def test_after_a_restart_absence_counts_from_the_restart(network: Network)
     assert operation.withdrawn == 1
 
 
+async def test_a_request_that_another_replica_sends_once_more_is_not_withdrawn_meanwhile(network: Network) -> None:
+    party, operation = await start(network)
+    operation.answers, operation.resolution = [LOST], NotDone()
+    with pytest.raises(OutcomeUnknown):
+        await request(party, operation)
+    other = await network.reopen(party)
+    other.account.context.outbox.register(operation)
+    await other.account.context.outbox.settle()
+    network.clock.advance(timedelta(minutes=3))
+    operation.gate = asyncio.Event()
+    running = asyncio.create_task(request(party, operation))
+    while len(operation.sent) < 2:
+        await asyncio.sleep(0)
+
+    await other.account.context.outbox.settle()
+    assert operation.withdrawn == 0
+    with pytest.raises(OutcomeUnknown):
+        await request(other, operation)
+    operation.gate.set()
+    assert await running == {"id": "one", "answer": "answer"}
+    assert await request(other, operation) == {"id": "one", "answer": "answer"}
+    assert operation.sent == ["wire 0", "wire 0"]
+
+
 async def test_a_request_that_was_withdrawn_while_it_ran_is_completed_all_the_same(network: Network) -> None:
     party, operation = await start(network)
     operation.gate, operation.resolution = asyncio.Event(), NotDone()
