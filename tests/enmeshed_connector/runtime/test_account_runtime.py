@@ -236,7 +236,7 @@ async def test_an_account_ends_that_is_closed_at_the_moment_it_loses_its_lease(n
 
 async def test_what_swallows_one_cancellation_is_cancelled_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pacing, "_CANCEL_AGAIN_SECONDS", 0.01)
-    swallowed = []
+    swallowed: list[bool] = []
 
     async def swallows() -> None:
         while len(swallowed) < 3:
