@@ -156,9 +156,11 @@ class Store:
             if self._reader is None:
                 self._reader = self._connect()
                 self._reader.execute("PRAGMA query_only = ON")
-        except sqlite3.Error as error:
+        except BaseException as error:
             self._close_connections()
-            raise StoreError(f"The database {self._path} cannot be opened: {error}") from error
+            if isinstance(error, sqlite3.Error):
+                raise StoreError(f"The database {self._path} cannot be opened: {error}") from error
+            raise
 
     async def close(self) -> None:
         """Finishes what was asked for and closes the database. Later calls fail."""

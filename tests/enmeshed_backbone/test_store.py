@@ -170,7 +170,7 @@ async def test_a_file_database_is_set_to_survive_a_power_cut(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("content", [b"this is no database at all, whatever its name says", None])
-def test_another_kind_of_file_is_left_alone(tmp_path: Path, content: bytes | None) -> None:
+async def test_another_kind_of_file_is_left_alone(tmp_path: Path, content: bytes | None) -> None:
     path = tmp_path / "other.db"
     if content is None:
         with sqlite3.connect(path) as connection:
@@ -180,6 +180,9 @@ def test_another_kind_of_file_is_left_alone(tmp_path: Path, content: bytes | Non
         path.write_bytes(content)
     before = path.read_bytes()
 
+    store = Store(str(path), now=lambda: 0, on_pushes=lambda pushes: None)
     with pytest.raises(StoreError):
-        Store(str(path), now=lambda: 0, on_pushes=lambda pushes: None).open()
+        store.open()
+    with pytest.raises(StoreError):
+        await store.write(lambda t: t.run("CREATE TABLE ours (x)"))
     assert path.read_bytes()[100:] == before[100:]
