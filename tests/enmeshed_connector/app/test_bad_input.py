@@ -81,20 +81,22 @@ def request_of(name: str, fields: dict[str, Any]) -> Message:
     return json_format.ParseDict(fields, GetMessageClass(ALL[name].input_type)())
 
 
-async def call(client: Client, name: str, request: Message | dict[str, Any] | None = None, **metadata: str) -> Any:
+async def call(
+    client: Client, name: str, request: Message | bytes | dict[str, Any] | None = None, **metadata: str
+) -> Any:
     """Calls any method: its answer, or its first frame."""
     method = ALL[name]
-    if not isinstance(request, Message):
+    if not isinstance(request, (Message, bytes)):
         request = request_of(name, request or {})
-    path, serialize = f"/{PACKAGE}.{name}", type(request).SerializeToString
+    path = f"/{PACKAGE}.{name}"
     options: Any = {
-        "request_serializer": serialize,
+        "request_serializer": None if isinstance(request, bytes) else type(request).SerializeToString,
         "response_deserializer": GetMessageClass(method.output_type).FromString,
     }
     sent: Any = request
     if method.client_streaming:
 
-        async def frames() -> AsyncIterator[Message]:
+        async def frames() -> AsyncIterator[Message | bytes]:
             yield request
 
         sent = frames()
@@ -114,7 +116,7 @@ async def call(client: Client, name: str, request: Message | dict[str, Any] | No
         raise ConnectorError.of(error) from None
 
 
-async def refusal(client: Client, name: str, request: Message | dict[str, Any] | None = None) -> ConnectorError:
+async def refusal(client: Client, name: str, request: Message | bytes | dict[str, Any] | None = None) -> ConnectorError:
     """Returns how a call is refused."""
     with pytest.raises(ConnectorError) as caught:
         await call(client, name, request)
@@ -182,6 +184,13 @@ async def test_what_fits_the_rules_and_makes_no_sense_is_refused(
     error = await refusal(alice, name, request_fields)
     assert error.code == INVALID
     assert error.reason in (reason, "TRANSFER_FRAMES_INVALID" if name == "Files/UploadFile" else reason)
+
+
+@pytest.mark.parametrize("name", ALL)
+async def test_bytes_that_are_no_message_are_refused(alice: Client, name: str) -> None:
+    error = await refusal(alice, name, b"\xff\xff\xff")
+    assert (error.code, error.reason) == (INVALID, "INVALID_ARGUMENT")
+    assert "cannot be read" in error.message
 
 
 # ---- ids ----

@@ -15,13 +15,13 @@ from typing import Any, TypeAlias
 
 import grpc
 import structlog
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
 
 from enmeshed_connector.api.calls import Call, CallKind, Method, set_current_call
 from enmeshed_connector.api.errors import MethodUnknown, SubscriberTooSlow, as_domain_error, status_of
 from enmeshed_connector.api.interceptors.steps import RequestCheck, Step
 from enmeshed_connector.core.clock import Clock
-from enmeshed_connector.core.errors import DomainError
+from enmeshed_connector.core.errors import DomainError, InvalidArgument
 
 Context = grpc.aio.ServicerContext[Any, Any]
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
@@ -79,24 +79,24 @@ class CallPipeline(grpc.aio.ServerInterceptor):
         if handler.request_streaming and handler.response_streaming:
             return grpc.stream_stream_rpc_method_handler(
                 self._streaming(handler.stream_stream, method, request_streaming=True),
-                handler.request_deserializer,
+                _deserializer(handler),
                 _serializer(handler),
             )
         if handler.request_streaming:
             return grpc.stream_unary_rpc_method_handler(
                 self._answering(handler.stream_unary, method, request_streaming=True),
-                handler.request_deserializer,
+                _deserializer(handler),
                 _serializer(handler),
             )
         if handler.response_streaming:
             return grpc.unary_stream_rpc_method_handler(
                 self._streaming(handler.unary_stream, method, request_streaming=False),
-                handler.request_deserializer,
+                _deserializer(handler),
                 _serializer(handler),
             )
         return grpc.unary_unary_rpc_method_handler(
             self._answering(handler.unary_unary, method, request_streaming=False),
-            handler.request_deserializer,
+            _deserializer(handler),
             _serializer(handler),
         )
 
@@ -184,13 +184,39 @@ class CallPipeline(grpc.aio.ServerInterceptor):
     def _checked(self, call: Call, request: Any, *, streaming: bool) -> Any:
         if streaming:
             return self._checked_frames(call, request)
-        self._check_request(call, request)
-        return request
+        message = _readable(request)
+        self._check_request(call, message)
+        return message
 
-    async def _checked_frames(self, call: Call, frames: AsyncIterator[Message]) -> AsyncIterator[Message]:
+    async def _checked_frames(self, call: Call, frames: AsyncIterator[Message | None]) -> AsyncIterator[Message]:
         async for frame in frames:
-            self._check_request(call, frame)
-            yield frame
+            message = _readable(frame)
+            self._check_request(call, message)
+            yield message
+
+
+def _deserializer(handler: Handler) -> Callable[[bytes], Message | None]:
+    """Returns the deserialiser of a method, which gives None for bytes that are no message.
+
+    gRPC takes its errors for a fault of the server, and calls it before any step: who sent the bytes is not known yet.
+    """
+    deserialize = handler.request_deserializer
+    assert deserialize is not None
+
+    def read(data: bytes) -> Message | None:
+        try:
+            message: Message = deserialize(data)
+        except DecodeError:
+            return None
+        return message
+
+    return read
+
+
+def _readable(message: Message | None) -> Message:
+    if message is None:
+        raise InvalidArgument("the request cannot be read: it is not a message of the type that the method takes")
+    return message
 
 
 def _serializer(handler: Handler) -> Callable[[Any], bytes]:
