@@ -8,15 +8,15 @@ from typing import Final
 
 from enmeshed_connector.consumption.account import ConsumptionAccount
 from enmeshed_connector.consumption.requests.documents import REQUEST_SCHEMA, REQUESTS, RequestStatus, typed
-from enmeshed_connector.consumption.requests.events import OUTGOING_STATUS_CHANGED
 from enmeshed_connector.consumption.requests.repository import of_direction
 from enmeshed_connector.consumption.requests.results import ValidationResult
 from enmeshed_connector.core.canonical_json import JsonObject
 from enmeshed_connector.runtime.use_cases.changes import change_once
 from enmeshed_connector.runtime.use_cases.common import Entry, Intent, list_page
 from enmeshed_connector.runtime.use_cases.messages import MessageUseCases
+from enmeshed_connector.runtime.use_cases.request_changes import RequestChanges
 from enmeshed_connector.runtime.views import View
-from enmeshed_connector.storage import FilterLike, Keyset, LogEvent, Position, SortLike, all_of
+from enmeshed_connector.storage import FilterLike, Keyset, SortLike, all_of
 from enmeshed_connector.transport.context import AccountContext
 from enmeshed_connector.transport.objects import public_part
 from enmeshed_connector.transport.work import Work
@@ -35,6 +35,7 @@ class OutgoingRequestUseCases:
         self._outgoing = consumption.outgoing_requests
         self._expiry = consumption.request_expiry
         self._messages = messages
+        self._changes = RequestChanges(context.store.log)
 
     async def validate(self, content: JsonObject, peer: str | None) -> ValidationResult:
         """Tells whether a request could be made. Errors: of `OutgoingRequests.can_create`."""
@@ -102,6 +103,7 @@ class OutgoingRequestUseCases:
             return {}
 
         await change_once(self._context, intent, change)
+        self._changes.wake(request_id)
 
     async def watch(self, request_id: str) -> AsyncGenerator[View, None]:
         """Yields a request as it is, and again after each change of its state.
@@ -112,32 +114,13 @@ class OutgoingRequestUseCases:
         Raises:
             RecordMissing: There is no such request, or not any more.
         """
-        log = self._context.store.log
-        # Read before the request: a change between the two is told twice rather than never.
-        position = await log.head()
-        shown = await self.get(request_id)
-        yield shown
-        while shown["status"] not in _FINAL:
-            changes, position = await self._changes(request_id, position)
-            for view in [*changes, await self.get(request_id)]:
-                # Of two readings of one state the log of the states is equally long.
-                if len(view["statusLog"]) > len(shown["statusLog"]):
-                    shown = view
-                    yield shown
-            if shown["status"] not in _FINAL:
-                await log.wait(position, _LOOK_EVERY)
-
-    async def _changes(self, request_id: str, position: Position) -> tuple[Sequence[View], Position]:
-        """Returns the states of a request that were told of since a place in the log, and the place after them."""
-        views = []
-        while True:
-            page = await self._context.store.log.read(position, types=frozenset({OUTGOING_STATUS_CHANGED}))
-            views += [_request_of(entry) for entry in page.events if _request_of(entry)["id"] == request_id]
-            position = page.next
-            if page.reached_head:
-                return views, position
-
-
-def _request_of(entry: LogEvent) -> View:
-    request: View = entry.event["data"]["request"]
-    return request
+        async with self._changes.of(request_id) as changes:
+            # After the watching has begun: a change between the two is told twice rather than never.
+            shown = await self.get(request_id)
+            yield shown
+            while shown["status"] not in _FINAL:
+                for view in [*await changes.next(_LOOK_EVERY), await self.get(request_id)]:
+                    # Of two readings of one state the log of the states is equally long.
+                    if len(view["statusLog"]) > len(shown["statusLog"]):
+                        shown = view
+                        yield shown
