@@ -190,24 +190,24 @@ class Store:
             is_heavy: The work moves megabytes and therefore leaves the event loop's thread.
 
         Raises:
-            StoreError: The store is closed, or the commit failed and nothing of the work stays.
+            StoreError: The store is not open, or the commit failed and nothing of the work stays.
         """
         if self._is_closed:
             raise StoreError("The store is closed.")
+        writer = self._require(self._writer)
         loop = asyncio.get_running_loop()
         job: _Job[Result] = _Job(work, is_heavy, loop.create_future())
         if self._path == MEMORY:
-            self._perform([job], self._require(self._writer))
+            self._perform([job], writer)
             self._finish([job])
         else:
             self._jobs.append(job)
             if self._committer is None:
-                self._committer = loop.create_task(self._commit_batches(), name="backbone-store")
+                self._committer = loop.create_task(self._commit_batches(writer), name="backbone-store")
             self._has_jobs.set()
         return await job.future
 
-    async def _commit_batches(self) -> None:
-        connection = self._require(self._writer)
+    async def _commit_batches(self, connection: sqlite3.Connection) -> None:
         while True:
             await self._has_jobs.wait()
             self._has_jobs.clear()
