@@ -63,10 +63,6 @@ class EventHub:
         """How many connections there are."""
         return len(self._all)
 
-    def is_connected(self, address: str) -> bool:
-        """Returns whether events for the identity reach a stream."""
-        return address in self._by_address
-
     def connect(self, address: str) -> EventStream | None:
         """Returns the new stream of an identity, None when it has one already or the server stops."""
         if self._is_closed or address in self._by_address:
