@@ -18,6 +18,7 @@ from enmeshed_connector.storage import LeaseLost
 from enmeshed_connector.transport.bootstrap import open_account
 from enmeshed_connector.transport.objects import TRANSPORT_COLLECTIONS, Document, SynchronizedCollections
 from enmeshed_connector.transport.work import Work
+from tests.support.api_server import ManualClock
 from tests.support.consumption import Holder, holder
 from tests.support.crash import Crash, CrashingGateway, CrashingStore, ProcessDied
 from tests.support.network import Network, befriend, reference_to
@@ -77,27 +78,50 @@ async def until_empty(account: Holder) -> None:
             await asyncio.sleep(0.01)
 
 
-async def test_what_is_enqueued_is_sent_and_gone(alice: Holder, bob: Holder) -> None:
-    await enqueue(alice, to(bob, "before"))
-    async with at_work(alice):
-        await until_empty(alice)
-        await enqueue(alice, to(bob, "later"))
-        await until_empty(alice)
+@pytest.fixture
+def stopped(monkeypatch: pytest.MonkeyPatch) -> ManualClock:
+    """A clock that stands still, so that nothing is looked at because time has passed."""
+    monkeypatch.setattr(deliveries, "_LOOK_EVERY", timedelta(hours=1))
+    return ManualClock()
+
+
+async def test_what_is_enqueued_is_sent_and_gone(
+    network: Network, alice: Holder, bob: Holder, stopped: ManualClock
+) -> None:
+    working = await holder(network, "alice", clock=stopped)
+    await enqueue(working, to(bob, "before"))
+    async with at_work(working):
+        await until_empty(working)
+        await stopped.until_sleeping(1)
+        await enqueue(working, to(bob, "later"))
+        await until_empty(working)
 
     assert await got(bob) == ["before", "later"]
 
 
-async def test_who_is_woken_needs_no_event(alice: Holder, bob: Holder, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(deliveries, "_LOOK_EVERY", timedelta(hours=1))
-    worker = alice.consumption.deliveries
-    async with at_work(alice):
-        await enqueue(alice, to(bob, "before"))
-        await until_empty(alice)
-        await alice.run(lambda work: worker.enqueue(to(bob, "silent"), work))
+async def test_who_is_woken_needs_no_event(network: Network, alice: Holder, bob: Holder, stopped: ManualClock) -> None:
+    working = await holder(network, "alice", clock=stopped)
+    worker = working.consumption.deliveries
+    async with at_work(working):
+        await stopped.until_sleeping(1)
+        await working.run(lambda work: worker.enqueue(to(bob, "silent"), work))
         worker.wake()
-        await until_empty(alice)
+        await until_empty(working)
 
-    assert await got(bob) == ["before", "silent"]
+    assert await got(bob) == ["silent"]
+
+
+async def test_a_silent_commit_that_wakes_nobody_is_found_in_time(
+    network: Network, alice: Holder, bob: Holder, stopped: ManualClock
+) -> None:
+    working = await holder(network, "alice", clock=stopped)
+    async with at_work(working):
+        await stopped.until_sleeping(1)
+        await working.run(lambda work: working.consumption.deliveries.enqueue(to(bob, "silent"), work))
+        stopped.advance(timedelta(hours=1).total_seconds())
+        await until_empty(working)
+
+    assert await got(bob) == ["silent"]
 
 
 async def test_a_commit_that_fails_sends_nothing(alice: Holder, bob: Holder) -> None:
