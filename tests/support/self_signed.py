@@ -37,5 +37,10 @@ def make_certificate(folder: Path, *, names: str = "DNS:localhost,IP:127.0.0.1")
     return made
 
 
+def encrypt_key(key: Path, encrypted: Path, password: str) -> None:
+    """Writes a private key under a password."""
+    _openssl("pkey", "-in", str(key), "-aes128", "-passout", f"pass:{password}", "-out", str(encrypted))
+
+
 def _openssl(*arguments: str) -> None:
     subprocess.run(["openssl", *arguments], check=True, capture_output=True, timeout=60)

@@ -114,6 +114,12 @@ class TooManySubscriptions(DomainError):
     reason, code = "TOO_MANY_SUBSCRIPTIONS", Code.RESOURCE_EXHAUSTED
 
 
+class TransferStalled(DomainError):
+    """The client of a transfer sent nothing, or read nothing, for too long."""
+
+    reason, code = "TRANSFER_STALLED", Code.ABORTED
+
+
 class SubscriberTooSlow(DomainError):
     """The subscriber did not read for too long. Facts: none; the last token it read is the one to resume from."""
 

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from pathlib import Path
 from typing import Any, Final, cast
 
 import grpc
@@ -36,6 +34,7 @@ from enmeshed_connector.api.limits import LimitOptions, Limits
 from enmeshed_connector.api.permissions import METHODS, check_methods
 from enmeshed_connector.api.readiness import Readiness
 from enmeshed_connector.api.reflection import serve_reflection
+from enmeshed_connector.api.tls import TlsOptions, server_credentials
 from enmeshed_connector.core.clock import Clock
 
 _REFLECTION: Final = reflection.SERVICE_NAME
@@ -43,18 +42,6 @@ _REFLECTION: Final = reflection.SERVICE_NAME
 _CORE_HEADROOM: Final = 1024
 
 logger = structlog.get_logger("enmeshed_connector.api")
-
-
-@dataclass(frozen=True)
-class TlsOptions:
-    """Certificates, as PEM files."""
-
-    certificate_file: Path
-    """The chain, the server's own first."""
-    key_file: Path
-    """The private key of the first certificate."""
-    client_ca_file: Path | None = None
-    """Clients must present a certificate that one of these signed; None: none is asked for."""
 
 
 @dataclass(frozen=True)
@@ -77,8 +64,10 @@ class ServerOptions:
     """How many calls run at once."""
     failures: FailureOptions = field(default_factory=FailureOptions)
     """What happens to those who present wrong keys."""
+    read_timeout: timedelta = timedelta(seconds=60)
+    """How long the next frame of an upload may take."""
     write_timeout: timedelta = timedelta(seconds=60)
-    """How long a subscriber may not read."""
+    """How long a subscriber, or the client of a download, may not read."""
     keepalive: timedelta = timedelta(seconds=60)
     """How often an idle connection is tried, so that dead ones give their slots back."""
     keepalive_timeout: timedelta = timedelta(seconds=20)
@@ -178,6 +167,7 @@ class ConnectorServer:
             methods=METHODS,
             clock=clock,
             check_request=FieldRules(),
+            read_timeout=options.read_timeout,
             write_timeout=options.write_timeout,
         )
         self._server = grpc.aio.server(
@@ -199,8 +189,7 @@ class ConnectorServer:
 
         Raises:
             StartRefused: The address is in use or not ours, TLS files cannot be used, or the address is not loopback
-            and there is
-                no good API key.
+                and there is no good API key.
             StorageUnavailable: The keys cannot be read.
         """
         await self._api_keys.refresh()
@@ -236,10 +225,11 @@ class ConnectorServer:
     def _listen(self) -> int:
         host = f"[{self._options.host}]" if ":" in self._options.host else self._options.host
         address = f"{host}:{self._options.port}"
+        credentials = None if self._options.tls is None else server_credentials(self._options.tls)
         try:
-            if self._options.tls is None:
+            if credentials is None:
                 return self._server.add_insecure_port(address)
-            return self._server.add_secure_port(address, _credentials(self._options.tls))
+            return self._server.add_secure_port(address, credentials)
         except RuntimeError:
             raise StartRefused(f"cannot listen on {address}: it is in use, or not an address of this machine") from None
 
@@ -275,15 +265,3 @@ def _channel_options(options: ServerOptions) -> list[tuple[str, int]]:
         ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
         ("grpc.http2.max_ping_strikes", 2),
     ]
-
-
-def _credentials(tls: TlsOptions) -> grpc.ServerCredentials:
-    def read(path: Path, what: str) -> bytes:
-        try:
-            return path.read_bytes()
-        except OSError as error:
-            raise StartRefused(f"the file of {what} cannot be read: {os.strerror(error.errno or 0)}") from None
-
-    key, chain = read(tls.key_file, "the TLS key"), read(tls.certificate_file, "the TLS certificate")
-    roots = None if tls.client_ca_file is None else read(tls.client_ca_file, "client certificate authorities")
-    return grpc.ssl_server_credentials([(key, chain)], root_certificates=roots, require_client_auth=roots is not None)

@@ -42,7 +42,7 @@ from enmeshed_connector.api.limits import LimitOptions, Limits
 from enmeshed_connector.api.paging import PAGING_COLLECTIONS, PageTokens, load_page_key
 from enmeshed_connector.api.readiness import Readiness
 from enmeshed_connector.api.serialised_objects import SerialisedObjects
-from enmeshed_connector.api.server import ConnectorServer, ServerOptions, ServiceBinding, TlsOptions, bind
+from enmeshed_connector.api.server import ConnectorServer, ServerOptions, ServiceBinding, bind
 from enmeshed_connector.api.servicers.account import AccountServicer
 from enmeshed_connector.api.servicers.announcements import NAME as ANNOUNCEMENTS
 from enmeshed_connector.api.servicers.announcements import AnnouncementsServicer
@@ -77,6 +77,7 @@ from enmeshed_connector.api.servicers.settings import SettingsServicer
 from enmeshed_connector.api.servicers.templates import RelationshipTemplatesServicer
 from enmeshed_connector.api.servicers.tokens import TokensServicer
 from enmeshed_connector.api.subscriptions import EventSource, SubscriptionOptions
+from enmeshed_connector.api.tls import TlsOptions
 from enmeshed_connector.api.transfers import TransferBudget
 from enmeshed_connector.app.accounts import open_gateway, transport_settings, worker_name
 from enmeshed_connector.app.automation import automation_of

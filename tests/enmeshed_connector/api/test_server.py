@@ -28,7 +28,8 @@ from enmeshed.connector.v1 import (
 )
 from enmeshed.content.v1 import content_pb2
 from enmeshed_connector.api.errors import StartRefused
-from enmeshed_connector.api.server import ServerOptions, ServiceBinding, TlsOptions, is_loopback
+from enmeshed_connector.api.server import ServerOptions, ServiceBinding, is_loopback
+from enmeshed_connector.api.tls import TlsOptions
 from enmeshed_connector.core.errors import Code, DomainError, FieldViolation, NotFound, OutcomeUnknown
 from tests.support.api_server import (
     Gate,
@@ -38,7 +39,7 @@ from tests.support.api_server import (
     failure_of,
     running_server,
 )
-from tests.support.self_signed import make_certificate
+from tests.support.self_signed import encrypt_key, make_certificate
 
 ADDRESS = "did:e:localhost:dids:" + "0" * 22
 MESSAGE_ID, FILE_ID = "MSG" + "a" * 17, "FIL" + "b" * 17
@@ -243,6 +244,42 @@ async def test_a_request_past_the_size_limit_is_refused(served: RunningServer, m
     assert served.messages.requests == []
 
 
+async def test_an_upload_that_goes_silent_ends_and_gives_its_slot_back(tmp_path: Path) -> None:
+    options = ServerOptions(port=0, read_timeout=timedelta(milliseconds=200))
+    async with (
+        running_server(tmp_path, options=options) as served,
+        grpc.aio.insecure_channel(served.address) as channel,
+    ):
+        goes_on = asyncio.Event()
+
+        async def frames() -> AsyncIterator[files_service_pb2.UploadFileRequest]:
+            yield files_service_pb2.UploadFileRequest(
+                metadata=files_service_pb2.UploadMetadata(filename="a.txt", size_bytes=1)
+            )
+            await goes_on.wait()
+
+        failed = await failure_of(files_service_pb2_grpc.FilesStub(channel).UploadFile(frames()))
+        assert (failed.code, failed.reason) == (grpc.StatusCode.ABORTED, "TRANSFER_STALLED")
+        assert served.files.frames == 1
+        assert served.server.limits.running()["transfers"] == 0
+
+
+async def test_a_download_that_nobody_reads_ends_and_gives_its_slot_back(tmp_path: Path) -> None:
+    options = ServerOptions(port=0, write_timeout=timedelta(milliseconds=200))
+    async with (
+        running_server(tmp_path, options=options) as served,
+        grpc.aio.insecure_channel(served.address) as channel,
+    ):
+        request = messages_service_pb2.DownloadAttachmentRequest(message_id=MESSAGE_ID, attachment_id=FILE_ID)
+        stream = messages_service_pb2_grpc.MessagesStub(channel).DownloadAttachment(request)
+        await stream.read()
+        await served.messages.closed.wait()
+        # The status comes behind what was sent before.
+        failed = await failure_of(stream)
+        assert (failed.code, failed.reason) == (grpc.StatusCode.ABORTED, "TRANSFER_STALLED")
+        assert served.server.limits.running()["transfers"] == 0
+
+
 # --- health, readiness, drain
 
 
@@ -407,6 +444,33 @@ async def test_mtls_serves_only_clients_with_a_certificate(tmp_path: Path) -> No
 async def test_missing_tls_files_refuse_the_start(tmp_path: Path) -> None:
     options = ServerOptions(port=0, tls=TlsOptions(tmp_path / "none.pem", tmp_path / "none.key"))
     with pytest.raises(StartRefused, match="TLS key cannot be read"):
+        async with running_server(tmp_path / "data", options=options):
+            pass
+
+
+@pytest.mark.parametrize(
+    ("certificate", "key", "authorities", "text"),
+    [
+        ("garbage", "server.key", None, "TLS certificate and key cannot be used"),
+        ("server.pem", "garbage", None, "TLS certificate and key cannot be used"),
+        ("server.key", "server.pem", None, "TLS certificate and key cannot be used"),
+        ("server.pem", "authority.key", None, "not that of the first TLS certificate"),
+        ("server.pem", "encrypted.key", None, "encrypted"),
+        ("server.pem", "server.key", "garbage", "authorities holds no PEM certificate"),
+        # Without a certificate in it there would be nobody to trust, and gRPC would start all the same.
+        ("server.pem", "server.key", "empty", "authorities holds no PEM certificate"),
+    ],
+)
+async def test_tls_files_of_no_use_say_which_and_why(
+    tmp_path: Path, certificate: str, key: str, authorities: str | None, text: str
+) -> None:
+    made = make_certificate(tmp_path)
+    (tmp_path / "garbage").write_text("garbage")
+    (tmp_path / "empty").touch()
+    encrypt_key(made.key, tmp_path / "encrypted.key", "password")
+    client_ca = None if authorities is None else tmp_path / authorities
+    options = ServerOptions(port=0, tls=TlsOptions(tmp_path / certificate, tmp_path / key, client_ca))
+    with pytest.raises(StartRefused, match=text):
         async with running_server(tmp_path / "data", options=options):
             pass
 

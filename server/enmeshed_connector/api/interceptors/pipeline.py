@@ -18,7 +18,7 @@ import structlog
 from google.protobuf.message import DecodeError, Message
 
 from enmeshed_connector.api.calls import Call, CallKind, Method, set_current_call
-from enmeshed_connector.api.errors import MethodUnknown, SubscriberTooSlow, as_domain_error, status_of
+from enmeshed_connector.api.errors import MethodUnknown, SubscriberTooSlow, TransferStalled, as_domain_error, status_of
 from enmeshed_connector.api.interceptors.steps import RequestCheck, Step
 from enmeshed_connector.core.clock import Clock
 from enmeshed_connector.core.errors import DomainError, InvalidArgument
@@ -39,6 +39,7 @@ class CallPipeline(grpc.aio.ServerInterceptor):
         methods: Mapping[str, Method],
         clock: Clock,
         check_request: RequestCheck,
+        read_timeout: timedelta,
         write_timeout: timedelta,
     ) -> None:
         """Takes the steps.
@@ -48,12 +49,14 @@ class CallPipeline(grpc.aio.ServerInterceptor):
             methods: The rows of the permission table, by full name.
             clock: For the time that calls take.
             check_request: Looks at each request message.
-            write_timeout: How long a subscriber may not read before its stream ends.
+            read_timeout: How long the next frame of a client's stream may take before the call ends.
+            write_timeout: How long a client may not read before its stream ends.
         """
         self._steps = tuple(steps)
         self._methods = methods
         self._clock = clock
         self._check_request = check_request
+        self._read_timeout = read_timeout.total_seconds()
         self._write_timeout = write_timeout.total_seconds()
         self._handlers: dict[str, Handler] = {}
 
@@ -120,7 +123,8 @@ class CallPipeline(grpc.aio.ServerInterceptor):
         when the garbage collector finds it, and keep its slot until then.
         """
         writes_itself = not inspect.isasyncgenfunction(behavior)
-        slow_after = self._write_timeout if method.kind is CallKind.SUBSCRIPTION else None
+        # Reflection and health hold nothing for whoever does not read.
+        slow_after = None if method.is_public else self._write_timeout
 
         async def serve(request: Any, context: Context) -> None:
             call = self._begin(method, context)
@@ -136,9 +140,7 @@ class CallPipeline(grpc.aio.ServerInterceptor):
                             async with asyncio.timeout(slow_after):
                                 await context.write(frame)
                         except TimeoutError:
-                            raise SubscriberTooSlow(
-                                "the subscriber did not read for too long: reconnect with its last resume token"
-                            ) from None
+                            raise _not_read(method) from None
 
             await self._guarded(call, run)
 
@@ -189,7 +191,16 @@ class CallPipeline(grpc.aio.ServerInterceptor):
         return message
 
     async def _checked_frames(self, call: Call, frames: AsyncIterator[Message | None]) -> AsyncIterator[Message]:
-        async for frame in frames:
+        # A client that opens a transfer and goes silent would else hold its slot and its memory for ever.
+        patience = None if call.method.is_public else self._read_timeout
+        while True:
+            try:
+                async with asyncio.timeout(patience):
+                    frame = await anext(frames)
+            except StopAsyncIteration:
+                return
+            except TimeoutError:
+                raise TransferStalled("no frame came for too long: nothing was stored, send it again") from None
             message = _readable(frame)
             self._check_request(call, message)
             yield message
@@ -217,6 +228,12 @@ def _readable(message: Message | None) -> Message:
     if message is None:
         raise InvalidArgument("the request cannot be read: it is not a message of the type that the method takes")
     return message
+
+
+def _not_read(method: Method) -> DomainError:
+    if method.kind is CallKind.SUBSCRIPTION:
+        return SubscriberTooSlow("the subscriber did not read for too long: reconnect with its last resume token")
+    return TransferStalled("the client did not read for too long: start the transfer again")
 
 
 def _serializer(handler: Handler) -> Callable[[Any], bytes]:

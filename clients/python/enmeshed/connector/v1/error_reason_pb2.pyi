@@ -179,7 +179,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     `error.transport.files.maxFileSizeExceeded`.
     """
     ERROR_REASON_TRANSFER_STALLED: _ErrorReason.ValueType  # 84
-    """ABORTED. No frame came for too long. Nothing was stored; upload again from the start."""
+    """ABORTED. The client of a transfer sent or read no frame for a minute. Nothing was stored; begin again from the start."""
     ERROR_REASON_FILE_DAMAGED: _ErrorReason.ValueType  # 85
     """DATA_LOSS. What the Backbone sent is not the file that its maker uploaded. Official: `error.transport.files.cipherMismatch`,
     `error.transport.files.plaintextHashMismatch`.
@@ -539,7 +539,7 @@ ERROR_REASON_FILE_TOO_LARGE: ErrorReason.ValueType  # 83
 `error.transport.files.maxFileSizeExceeded`.
 """
 ERROR_REASON_TRANSFER_STALLED: ErrorReason.ValueType  # 84
-"""ABORTED. No frame came for too long. Nothing was stored; upload again from the start."""
+"""ABORTED. The client of a transfer sent or read no frame for a minute. Nothing was stored; begin again from the start."""
 ERROR_REASON_FILE_DAMAGED: ErrorReason.ValueType  # 85
 """DATA_LOSS. What the Backbone sent is not the file that its maker uploaded. Official: `error.transport.files.cipherMismatch`,
 `error.transport.files.plaintextHashMismatch`.

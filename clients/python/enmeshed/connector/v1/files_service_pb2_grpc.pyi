@@ -41,7 +41,8 @@ class FilesStub:
     """
     DownloadFile: _grpc.UnaryStreamMultiCallable[_files_service_pb2.DownloadFileRequest, _files_service_pb2.DownloadFileResponse]
     """Streams a file: first the metadata, then chunks of at most 256 KiB, last the digest. The file is checked before the first chunk is
-    sent. Needs permission `files:read`. Safe to repeat. Errors: NOT_FOUND, EXPIRED, FILE_DAMAGED, TOO_MANY_TRANSFERS, BACKBONE_UNAVAILABLE.
+    sent. Needs permission `files:read`. Safe to repeat. Errors: NOT_FOUND, EXPIRED, FILE_DAMAGED, TOO_MANY_TRANSFERS,
+    TRANSFER_STALLED, BACKBONE_UNAVAILABLE.
     """
     LoadFile: _grpc.UnaryUnaryMultiCallable[_files_service_pb2.LoadFileRequest, _files_service_pb2.LoadFileResponse]
     """Loads what is known of a peer's file by a reference to it or to a token that holds it, and keeps it here; the bytes are fetched by
@@ -79,7 +80,8 @@ class FilesAsyncStub(FilesStub):
     """
     DownloadFile: _aio.UnaryStreamMultiCallable[_files_service_pb2.DownloadFileRequest, _files_service_pb2.DownloadFileResponse]  # type: ignore[assignment]
     """Streams a file: first the metadata, then chunks of at most 256 KiB, last the digest. The file is checked before the first chunk is
-    sent. Needs permission `files:read`. Safe to repeat. Errors: NOT_FOUND, EXPIRED, FILE_DAMAGED, TOO_MANY_TRANSFERS, BACKBONE_UNAVAILABLE.
+    sent. Needs permission `files:read`. Safe to repeat. Errors: NOT_FOUND, EXPIRED, FILE_DAMAGED, TOO_MANY_TRANSFERS,
+    TRANSFER_STALLED, BACKBONE_UNAVAILABLE.
     """
     LoadFile: _aio.UnaryUnaryMultiCallable[_files_service_pb2.LoadFileRequest, _files_service_pb2.LoadFileResponse]  # type: ignore[assignment]
     """Loads what is known of a peer's file by a reference to it or to a token that holds it, and keeps it here; the bytes are fetched by
@@ -126,7 +128,8 @@ class FilesServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_files_service_pb2.DownloadFileResponse], _abc.AsyncIterator[_files_service_pb2.DownloadFileResponse]]:
         """Streams a file: first the metadata, then chunks of at most 256 KiB, last the digest. The file is checked before the first chunk is
-        sent. Needs permission `files:read`. Safe to repeat. Errors: NOT_FOUND, EXPIRED, FILE_DAMAGED, TOO_MANY_TRANSFERS, BACKBONE_UNAVAILABLE.
+        sent. Needs permission `files:read`. Safe to repeat. Errors: NOT_FOUND, EXPIRED, FILE_DAMAGED, TOO_MANY_TRANSFERS,
+        TRANSFER_STALLED, BACKBONE_UNAVAILABLE.
         """
 
     @_abc_1.abstractmethod

@@ -111,7 +111,7 @@ class MessagesServicer(object):
     def DownloadAttachment(self, request, context):
         """Streams an attached file: first the metadata, then chunks of at most 256 KiB, last the digest. The file is checked before the first
         chunk is sent. Needs permission `messages:read`. Safe to repeat. Errors: NOT_FOUND, FILE_NOT_IN_MESSAGE, EXPIRED, FILE_DAMAGED,
-        BACKBONE_UNAVAILABLE.
+        TOO_MANY_TRANSFERS, TRANSFER_STALLED, BACKBONE_UNAVAILABLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -50,7 +50,7 @@ class MessagesStub:
     DownloadAttachment: _grpc.UnaryStreamMultiCallable[_messages_service_pb2.DownloadAttachmentRequest, _messages_service_pb2.DownloadAttachmentResponse]
     """Streams an attached file: first the metadata, then chunks of at most 256 KiB, last the digest. The file is checked before the first
     chunk is sent. Needs permission `messages:read`. Safe to repeat. Errors: NOT_FOUND, FILE_NOT_IN_MESSAGE, EXPIRED, FILE_DAMAGED,
-    BACKBONE_UNAVAILABLE.
+    TOO_MANY_TRANSFERS, TRANSFER_STALLED, BACKBONE_UNAVAILABLE.
     """
     GetAttachment: _grpc.UnaryUnaryMultiCallable[_messages_service_pb2.GetAttachmentRequest, _messages_service_pb2.GetAttachmentResponse]
     """Returns what is known of an attached file, without its bytes. Needs permission `messages:read`. Safe to repeat. Errors: NOT_FOUND,
@@ -93,7 +93,7 @@ class MessagesAsyncStub(MessagesStub):
     DownloadAttachment: _aio.UnaryStreamMultiCallable[_messages_service_pb2.DownloadAttachmentRequest, _messages_service_pb2.DownloadAttachmentResponse]  # type: ignore[assignment]
     """Streams an attached file: first the metadata, then chunks of at most 256 KiB, last the digest. The file is checked before the first
     chunk is sent. Needs permission `messages:read`. Safe to repeat. Errors: NOT_FOUND, FILE_NOT_IN_MESSAGE, EXPIRED, FILE_DAMAGED,
-    BACKBONE_UNAVAILABLE.
+    TOO_MANY_TRANSFERS, TRANSFER_STALLED, BACKBONE_UNAVAILABLE.
     """
     GetAttachment: _aio.UnaryUnaryMultiCallable[_messages_service_pb2.GetAttachmentRequest, _messages_service_pb2.GetAttachmentResponse]  # type: ignore[assignment]
     """Returns what is known of an attached file, without its bytes. Needs permission `messages:read`. Safe to repeat. Errors: NOT_FOUND,
@@ -157,7 +157,7 @@ class MessagesServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_abc.Iterator[_messages_service_pb2.DownloadAttachmentResponse], _abc.AsyncIterator[_messages_service_pb2.DownloadAttachmentResponse]]:
         """Streams an attached file: first the metadata, then chunks of at most 256 KiB, last the digest. The file is checked before the first
         chunk is sent. Needs permission `messages:read`. Safe to repeat. Errors: NOT_FOUND, FILE_NOT_IN_MESSAGE, EXPIRED, FILE_DAMAGED,
-        BACKBONE_UNAVAILABLE.
+        TOO_MANY_TRANSFERS, TRANSFER_STALLED, BACKBONE_UNAVAILABLE.
         """
 
     @_abc_1.abstractmethod

@@ -173,7 +173,7 @@ const (
 	// INVALID_ARGUMENT. The file is larger than allowed; the metadata `max_size_bytes` says how large. Official:
 	// `error.transport.files.maxFileSizeExceeded`.
 	ErrorReason_ERROR_REASON_FILE_TOO_LARGE ErrorReason = 83
-	// ABORTED. No frame came for too long. Nothing was stored; upload again from the start.
+	// ABORTED. The client of a transfer sent or read no frame for a minute. Nothing was stored; begin again from the start.
 	ErrorReason_ERROR_REASON_TRANSFER_STALLED ErrorReason = 84
 	// DATA_LOSS. What the Backbone sent is not the file that its maker uploaded. Official: `error.transport.files.cipherMismatch`,
 	// `error.transport.files.plaintextHashMismatch`.

@@ -41,7 +41,8 @@ type FilesClient interface {
 	// TRANSFER_STALLED, FILE_TOO_LARGE, TIME_IN_PAST, TAGS_INVALID, TOO_MANY_TRANSFERS, OUTCOME_UNKNOWN.
 	UploadFile(ctx context.Context, opts ...grpc.CallOption) (grpc.ClientStreamingClient[UploadFileRequest, UploadFileResponse], error)
 	// Streams a file: first the metadata, then chunks of at most 256 KiB, last the digest. The file is checked before the first chunk is
-	// sent. Needs permission `files:read`. Safe to repeat. Errors: NOT_FOUND, EXPIRED, FILE_DAMAGED, TOO_MANY_TRANSFERS, BACKBONE_UNAVAILABLE.
+	// sent. Needs permission `files:read`. Safe to repeat. Errors: NOT_FOUND, EXPIRED, FILE_DAMAGED, TOO_MANY_TRANSFERS,
+	// TRANSFER_STALLED, BACKBONE_UNAVAILABLE.
 	DownloadFile(ctx context.Context, in *DownloadFileRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[DownloadFileResponse], error)
 	// Loads what is known of a peer's file by a reference to it or to a token that holds it, and keeps it here; the bytes are fetched by
 	// `DownloadFile`. Needs permission `files:write`. Safe to repeat. Errors: REFERENCE_INVALID, REFERENCE_OF_OTHER_BACKBONE, NOT_FOUND (also
@@ -175,7 +176,8 @@ type FilesServer interface {
 	// TRANSFER_STALLED, FILE_TOO_LARGE, TIME_IN_PAST, TAGS_INVALID, TOO_MANY_TRANSFERS, OUTCOME_UNKNOWN.
 	UploadFile(grpc.ClientStreamingServer[UploadFileRequest, UploadFileResponse]) error
 	// Streams a file: first the metadata, then chunks of at most 256 KiB, last the digest. The file is checked before the first chunk is
-	// sent. Needs permission `files:read`. Safe to repeat. Errors: NOT_FOUND, EXPIRED, FILE_DAMAGED, TOO_MANY_TRANSFERS, BACKBONE_UNAVAILABLE.
+	// sent. Needs permission `files:read`. Safe to repeat. Errors: NOT_FOUND, EXPIRED, FILE_DAMAGED, TOO_MANY_TRANSFERS,
+	// TRANSFER_STALLED, BACKBONE_UNAVAILABLE.
 	DownloadFile(*DownloadFileRequest, grpc.ServerStreamingServer[DownloadFileResponse]) error
 	// Loads what is known of a peer's file by a reference to it or to a token that holds it, and keeps it here; the bytes are fetched by
 	// `DownloadFile`. Needs permission `files:write`. Safe to repeat. Errors: REFERENCE_INVALID, REFERENCE_OF_OTHER_BACKBONE, NOT_FOUND (also

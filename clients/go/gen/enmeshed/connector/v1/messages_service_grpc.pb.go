@@ -49,7 +49,7 @@ type MessagesClient interface {
 	ListMessages(ctx context.Context, in *ListMessagesRequest, opts ...grpc.CallOption) (*ListMessagesResponse, error)
 	// Streams an attached file: first the metadata, then chunks of at most 256 KiB, last the digest. The file is checked before the first
 	// chunk is sent. Needs permission `messages:read`. Safe to repeat. Errors: NOT_FOUND, FILE_NOT_IN_MESSAGE, EXPIRED, FILE_DAMAGED,
-	// BACKBONE_UNAVAILABLE.
+	// TOO_MANY_TRANSFERS, TRANSFER_STALLED, BACKBONE_UNAVAILABLE.
 	DownloadAttachment(ctx context.Context, in *DownloadAttachmentRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[DownloadAttachmentResponse], error)
 	// Returns what is known of an attached file, without its bytes. Needs permission `messages:read`. Safe to repeat. Errors: NOT_FOUND,
 	// FILE_NOT_IN_MESSAGE.
@@ -184,7 +184,7 @@ type MessagesServer interface {
 	ListMessages(context.Context, *ListMessagesRequest) (*ListMessagesResponse, error)
 	// Streams an attached file: first the metadata, then chunks of at most 256 KiB, last the digest. The file is checked before the first
 	// chunk is sent. Needs permission `messages:read`. Safe to repeat. Errors: NOT_FOUND, FILE_NOT_IN_MESSAGE, EXPIRED, FILE_DAMAGED,
-	// BACKBONE_UNAVAILABLE.
+	// TOO_MANY_TRANSFERS, TRANSFER_STALLED, BACKBONE_UNAVAILABLE.
 	DownloadAttachment(*DownloadAttachmentRequest, grpc.ServerStreamingServer[DownloadAttachmentResponse]) error
 	// Returns what is known of an attached file, without its bytes. Needs permission `messages:read`. Safe to repeat. Errors: NOT_FOUND,
 	// FILE_NOT_IN_MESSAGE.

@@ -496,7 +496,7 @@ export enum ErrorReason {
   FILE_TOO_LARGE = 83,
 
   /**
-   * ABORTED. No frame came for too long. Nothing was stored; upload again from the start.
+   * ABORTED. The client of a transfer sent or read no frame for a minute. Nothing was stored; begin again from the start.
    *
    * @generated from enum value: ERROR_REASON_TRANSFER_STALLED = 84;
    */

@@ -706,7 +706,8 @@ export const Files: GenService<{
   },
   /**
    * Streams a file: first the metadata, then chunks of at most 256 KiB, last the digest. The file is checked before the first chunk is
-   * sent. Needs permission `files:read`. Safe to repeat. Errors: NOT_FOUND, EXPIRED, FILE_DAMAGED, TOO_MANY_TRANSFERS, BACKBONE_UNAVAILABLE.
+   * sent. Needs permission `files:read`. Safe to repeat. Errors: NOT_FOUND, EXPIRED, FILE_DAMAGED, TOO_MANY_TRANSFERS,
+   * TRANSFER_STALLED, BACKBONE_UNAVAILABLE.
    *
    * @generated from rpc enmeshed.connector.v1.Files.DownloadFile
    */

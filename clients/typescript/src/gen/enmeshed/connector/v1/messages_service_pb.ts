@@ -641,7 +641,7 @@ export const Messages: GenService<{
   /**
    * Streams an attached file: first the metadata, then chunks of at most 256 KiB, last the digest. The file is checked before the first
    * chunk is sent. Needs permission `messages:read`. Safe to repeat. Errors: NOT_FOUND, FILE_NOT_IN_MESSAGE, EXPIRED, FILE_DAMAGED,
-   * BACKBONE_UNAVAILABLE.
+   * TOO_MANY_TRANSFERS, TRANSFER_STALLED, BACKBONE_UNAVAILABLE.
    *
    * @generated from rpc enmeshed.connector.v1.Messages.DownloadAttachment
    */
