@@ -42,6 +42,8 @@ class CommitItem:
             unknown.__cause__ = error
             error = unknown
         self.future.set_exception(error)
+        # Whoever waited may have been cancelled; asyncio would log that nobody has looked at it.
+        self.future.exception()
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,6 +57,8 @@ class _Job:
             return
         if self.error is not None:
             self.future.set_exception(self.error)
+            # Whoever waited may have been cancelled; asyncio would log that nobody has looked at it.
+            self.future.exception()
         else:
             self.future.set_result(self.result)
 
