@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from enmeshed_connector.consumption.attributes.repository import hold
 from enmeshed_connector.core.canonical_json import Json, sort_members
 from enmeshed_connector.core.errors import Code, FailedPrecondition, NotFound
 from enmeshed_connector.core.ids import IDENTITY_METADATA, IdMaker
@@ -51,6 +52,10 @@ async def upsert(
     if reference != own_address and await work.find_one(RELATIONSHIPS, {"peer.address": reference}) is None:
         raise UnfamiliarIdentity("There is no relationship with this identity.", facts={"address": reference})
     known = await work.find_one(METADATA, about(reference, key))
+    if known is None:
+        # Two commits at once must not both find that there is none.
+        await hold(work, "metadata")
+        known = await work.find_one(METADATA, about(reference, key))
     if known is not None:
         changed = known | {"value": value}
         await work.save(METADATA, changed)

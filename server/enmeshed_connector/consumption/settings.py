@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from enmeshed_connector.consumption.attributes.repository import hold
 from enmeshed_connector.core.canonical_json import Json, sort_members
 from enmeshed_connector.core.errors import InvalidArgument
 from enmeshed_connector.core.ids import SETTING, IdMaker
@@ -86,8 +87,13 @@ async def require(work: Work, setting_id: str) -> Document:
 
 
 async def newest(work: Work, key: SettingKey) -> Document | None:
-    """Returns the newest setting of a key, None when there is none."""
-    return await work.find_one(SETTINGS, key.filter(), sort=["-createdAt"])
+    """Returns the newest setting of a key; None when there is none, and will be none but by this commit."""
+    found = await work.find_one(SETTINGS, key.filter(), sort=["-createdAt"])
+    if found is None:
+        # Two commits at once must not both find that there is none.
+        await hold(work, "settings")
+        found = await work.find_one(SETTINGS, key.filter(), sort=["-createdAt"])
+    return found
 
 
 async def set_value(work: Work, setting: Document, value: Json) -> Document:

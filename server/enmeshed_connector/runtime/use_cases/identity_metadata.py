@@ -32,9 +32,7 @@ class IdentityMetadataUseCases:
             )
             return public_part(note)
 
-        # Two first notes at the same moment would both find none.
-        async with self._context.locks.hold(f"identity-metadata {reference} {key or ''}"):
-            return await change_once(self._context, intent, change)
+        return await change_once(self._context, intent, change)
 
     async def get(self, reference: str, key: str | None) -> View:
         """Returns a note.
