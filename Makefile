@@ -75,7 +75,7 @@ docker-lint: $(STAMP) ## Lints the Dockerfile (hadolint).
 
 unit: $(STAMP) ## Runs the unit and contract tests: nothing but Python.
 	$(BIN)/pytest -q -n 2 tests/enmeshed_connector/core tests/enmeshed_connector/crypto tests/enmeshed_connector/content \
-	  tests/enmeshed_connector/api tests/protos
+	  tests/enmeshed_connector/api tests/protos tests/vectors
 
 # ---- clients ----
 
