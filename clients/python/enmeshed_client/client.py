@@ -65,7 +65,14 @@ class Connector:
             ca_file: PEM certificates to trust, for TLS with an authority of one's own. Implies `tls`.
             tls: Encrypts the connection.
             options: Channel options of grpc.
+
+        Raises:
+            ValueError: The key or the account has characters that cannot be sent, such as the end of a line.
+            OSError: The file with certificates cannot be read.
         """
+        for what, value in (("API key", api_key), ("account", account)):
+            if value is not None and not (value.isascii() and value.isprintable()):
+                raise ValueError(f"the {what} has characters other than printable ones of ASCII")
         self._metadata = tuple(
             (name, value) for name, value in (("x-api-key", api_key), ("x-account", account)) if value is not None
         )
@@ -197,6 +204,7 @@ class Connector:
         from_beginning: bool = False,
         patience: float = 60.0,
         on_connected: Callable[[], object] | None = None,
+        on_lost: Callable[[ConnectorError], object] | None = None,
     ) -> AsyncGenerator[ReceivedEvent, None]:
         """Yields events for as long as the caller goes on, across lost connections and restarts of the server.
 
@@ -211,6 +219,7 @@ class Connector:
             from_beginning: Begins with the oldest event that is kept, when there is no `after`.
             patience: Seconds for which the server may be away in one go before the error is raised.
             on_connected: Called whenever a stream has begun: at first, and after each lost connection.
+            on_lost: Called with the reason whenever a stream was lost, or could not begin, and is tried again.
 
         Raises:
             ConnectorError: The Connector refuses, or is away for longer than the patience.
@@ -222,6 +231,7 @@ class Connector:
             from_beginning=from_beginning,
             patience=patience,
             on_connected=on_connected or (lambda: None),
+            on_lost=on_lost or (lambda _problem: None),
         )
 
     @staticmethod

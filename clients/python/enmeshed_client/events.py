@@ -52,6 +52,7 @@ async def follow(
     from_beginning: bool,
     patience: float,
     on_connected: Callable[[], object],
+    on_lost: Callable[[ConnectorError], object],
 ) -> AsyncGenerator[ReceivedEvent, None]:
     """Yields events; see `Connector.follow`."""
     loop = asyncio.get_running_loop()
@@ -78,6 +79,7 @@ async def follow(
             away_since = loop.time() if away_since is None else away_since
             if loop.time() - away_since > patience:
                 raise problem from None
+            on_lost(problem)
         wait = delay * random.uniform(0.5, 1.5)  # noqa: S311 - spreads clients, guards nothing
         if problem is not None and problem.retry_after is not None:
             wait = max(wait, problem.retry_after.total_seconds())

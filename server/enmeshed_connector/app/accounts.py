@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import ssl
 import uuid
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
@@ -47,19 +48,27 @@ async def open_gateway(
         random: Spreads retries.
 
     Raises:
-        SettingsInvalid: The Backbone's address cannot be used.
+        SettingsInvalid: The Backbone's address, the proxy or the file of certificates cannot be used.
     """
     proxy, exceptions = proxy_from_environment(environment)
-    http = BackboneHttp(
-        HttpSettings(
-            max_connections=settings.max_connections,
-            silence_seconds=settings.timeout_seconds,
-            ca_file=settings.ca_file,
-            proxy_url=settings.proxy or proxy,
-            no_proxy=() if settings.proxy else exceptions,
-            dangerously_allow_plain_http=settings.dangerously_allow_plain_http,
+    try:
+        http = BackboneHttp(
+            HttpSettings(
+                max_connections=settings.max_connections,
+                silence_seconds=settings.timeout_seconds,
+                ca_file=settings.ca_file,
+                proxy_url=settings.proxy or proxy,
+                no_proxy=() if settings.proxy else exceptions,
+                dangerously_allow_plain_http=settings.dangerously_allow_plain_http,
+            )
         )
-    )
+    except ssl.SSLError:
+        raise SettingsInvalid("backbone.ca_file: holds no PEM certificate") from None
+    except OSError as error:
+        raise SettingsInvalid(f"backbone.ca_file: {error.strerror}") from None
+    except ValueError as error:
+        source = "backbone.proxy" if settings.proxy else "the proxy of the environment"
+        raise SettingsInvalid(f"{source}: {error}") from None
     await stack.enter_async_context(http)
     secret = SecretText(settings.client_secret.get_secret_value())
     target = BackboneTarget(settings.base_url, settings.client_id, secret)

@@ -77,13 +77,13 @@ from enmeshed_connector.api.servicers.settings import SettingsServicer
 from enmeshed_connector.api.servicers.templates import RelationshipTemplatesServicer
 from enmeshed_connector.api.servicers.tokens import TokensServicer
 from enmeshed_connector.api.subscriptions import EventSource, SubscriptionOptions
-from enmeshed_connector.api.tls import TlsOptions
 from enmeshed_connector.api.transfers import TransferBudget
 from enmeshed_connector.app.accounts import open_gateway, transport_settings, worker_name
 from enmeshed_connector.app.automation import automation_of
 from enmeshed_connector.app.databases import make_databases
 from enmeshed_connector.app.overview import ProcessOverview, build_info
-from enmeshed_connector.app.settings import AccountSettings, Settings, SettingsInvalid, seconds
+from enmeshed_connector.app.settings import AccountSettings, Settings, seconds
+from enmeshed_connector.app.start_checks import bootstrap_keys, tls_options
 from enmeshed_connector.backbone import (
     BackboneGateway,
 )
@@ -202,8 +202,7 @@ class Connector:
         )
         self._stop_at_end("the server's database", server_store.close)
         keys = ApiKeyStore(server_store, self._clock, self._random)
-        if settings.api_keys.bootstrap_file is not None:
-            await keys.take_bootstrap(_read(settings))
+        await keys.take_bootstrap(bootstrap_keys(settings))
         gateway = await open_gateway(
             self._stack, settings.backbone, self._environment, clock=self._clock, random=self._random
         )
@@ -282,13 +281,10 @@ class Connector:
 
     async def _make_server(self, store: Store, overview: Overview) -> ConnectorServer:
         settings = self._settings.server
-        tls = None
-        if settings.tls_certificate_file is not None and settings.tls_key_file is not None:
-            tls = TlsOptions(settings.tls_certificate_file, settings.tls_key_file, settings.client_ca_file)
         options = ServerOptions(
             host=settings.host,
             port=settings.port,
-            tls=tls,
+            tls=tls_options(settings),
             reflection=settings.reflection,
             channelz=settings.channelz,
             max_message_bytes=settings.max_message_bytes,
@@ -432,13 +428,3 @@ class Connector:
                 MonitoringServicer(build_info(), overview, counters, limits),
             ),
         ]
-
-
-def _read(settings: Settings) -> str:
-    path = settings.api_keys.bootstrap_file
-    if path is None:
-        return ""
-    try:
-        return path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsInvalid(f"api_keys.bootstrap_file: {error}") from None

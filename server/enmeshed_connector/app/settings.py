@@ -7,13 +7,15 @@ names are errors.
 
 from __future__ import annotations
 
+import difflib
 import json
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
+from urllib.parse import urlsplit
 
 from pydantic import (
     BaseModel,
@@ -32,6 +34,8 @@ ENVIRONMENT_PREFIX = "ENMESHED_"
 CONFIG_VARIABLE = "ENMESHED_CONFIG"
 """Names the settings file; not a setting itself."""
 
+_USERINFO = re.compile(r"(?<=//)[^/]*@|^[^/]*@")
+_SECRET_NAME = re.compile(r"secret|password|passwd|token|credential|api_?key|private", re.IGNORECASE)
 _ACCOUNT_NAME = re.compile(r"[a-z0-9]([a-z0-9_-]{0,38}[a-z0-9])?")
 
 
@@ -48,7 +52,7 @@ class _Section(BaseModel):
 class ServerSettings(_Section):
     """The gRPC server."""
 
-    host: str = "127.0.0.1"
+    host: str = Field(default="127.0.0.1", min_length=1)
     """The address to listen on. On anything but loopback the server refuses to start without an API key."""
     port: int = Field(default=50051, ge=0, le=65535)
     """The port to listen on. 0 takes a free one, which is printed."""
@@ -126,6 +130,18 @@ class BackboneSettings(_Section):
     """How long one call may take."""
     max_connections: int = Field(default=32, ge=1, le=1000)
     """How many connections are open at once, for all accounts together."""
+
+    @field_validator("base_url")
+    @classmethod
+    def _check_url(cls, url: str) -> str:
+        parts = urlsplit(url)
+        try:
+            has_port = parts.port != 0
+        except ValueError:
+            has_port = False
+        if not parts.hostname or not has_port:
+            raise ValueError("must be http:// or https://, a host and, where it is not the usual one, a port")
+        return url
 
 
 class SyncSettings(_Section):
@@ -309,11 +325,35 @@ def load_settings(*, file: Path | None, environment: Mapping[str, str], flags: F
         return Settings(**tree)
     except ValidationError as error:
         violations = [
-            FieldViolation(".".join(map(str, item["loc"])) or "settings", item["msg"].removeprefix("Value error, "))
+            FieldViolation(
+                ".".join(map(str, item["loc"])) or "settings", _problem(item["type"], item["loc"], item["msg"])
+            )
             for item in error.errors(include_input=False, include_url=False, include_context=False)
         ]
         text = "; ".join(f"{violation.field}: {violation.description}" for violation in violations)
         raise SettingsInvalid(text, violations=violations) from None
+
+
+def _problem(kind: str, path: tuple[int | str, ...], text: str) -> str:
+    """Returns what is wrong with a setting, in the words of this project where those of pydantic are of Python."""
+    if kind == "extra_forbidden":
+        close = difflib.get_close_matches(str(path[-1]), _names_below(path[:-1]), n=1)
+        return "there is no such setting" + (f": is {close[0]} meant?" if close else "")
+    if kind in ("model_type", "dict_type"):
+        return "is a section, not a value"
+    return text.removeprefix("Value error, ")
+
+
+def _names_below(path: tuple[int | str, ...]) -> Collection[str]:
+    """Returns the names of the settings in a section."""
+    kind: Any = Settings
+    for part in path:
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            kind = kind.model_fields[str(part)].annotation
+        else:
+            # A mapping by name, as the accounts are.
+            kind = get_args(kind)[-1]
+    return kind.model_fields.keys() if isinstance(kind, type) and issubclass(kind, BaseModel) else ()
 
 
 def _read_file(path: Path) -> dict[str, Any]:
@@ -323,12 +363,15 @@ def _read_file(path: Path) -> dict[str, Any]:
         raise SettingsInvalid(f"{path}: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsInvalid(f"{path}: {error}") from None
+    except RecursionError:
+        raise SettingsInvalid(f"{path}: lists or tables are nested too deep") from None
 
 
 def _environment_texts(environment: Mapping[str, str]) -> dict[str, str]:
     """Returns the settings of the environment without prefix, those in files read."""
     texts: dict[str, str] = {}
     for variable, text in environment.items():
+        _check_levels(variable, text)
         if not variable.startswith(ENVIRONMENT_PREFIX) or variable == CONFIG_VARIABLE or "__" not in variable:
             continue
         name = variable.removeprefix(ENVIRONMENT_PREFIX)
@@ -342,6 +385,20 @@ def _environment_texts(environment: Mapping[str, str]) -> dict[str, str]:
                 raise SettingsInvalid(f"{variable}: cannot read the file: {error}") from None
         texts[name] = text
     return texts
+
+
+def _check_levels(variable: str, text: str) -> None:
+    """Refuses `ENMESHED_SERVER_PORT`: who writes that means a setting, which would silently stay what it was.
+
+    Kubernetes sets variables of such names for its services, with addresses as texts.
+    """
+    if text.startswith(("tcp://", "udp://", "sctp://")):
+        return
+    for section in Settings.model_fields:
+        start = f"{ENVIRONMENT_PREFIX}{section.upper()}_"
+        name = variable.removeprefix(start)
+        if name != variable and name.lower() in _names_below((section,)):
+            raise SettingsInvalid(f"{variable}: levels are parted by two underscores, {start}_{name}")
 
 
 def _is_setting(name: str) -> bool:
@@ -369,4 +426,18 @@ def seconds(value: float) -> timedelta:
 def printable(settings: Settings) -> dict[str, Any]:
     """Returns the settings as JSON values with secrets blanked, for `config check` and support."""
     tree: dict[str, Any] = settings.model_dump(mode="json")
+    backbone = tree["backbone"]
+    for name in ("base_url", "proxy"):
+        if backbone[name] is not None:
+            backbone[name] = _USERINFO.sub("**********@", backbone[name])
+    for account in tree["accounts"].values():
+        for module in account["modules"].values():
+            module["options"] = {name: _blanked(name, value) for name, value in module["options"].items()}
     return tree
+
+
+def _blanked(name: str, value: Any) -> Any:
+    """Returns an option of a module as it may be shown: what it is for only the module knows, but its name tells."""
+    if isinstance(value, dict):
+        return {inner: _blanked(inner, part) for inner, part in value.items()}
+    return "**********" if _SECRET_NAME.search(name) and value not in (None, "") else value

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+
 import typer
 
 from enmeshed_connector.app.settings import printable
 from enmeshed_connector.app.settings_sample import sample
+from enmeshed_connector.cli.loop import run
 from enmeshed_connector.cli.options import ConfigOption, JsonOption, SetOption, settings_of
 from enmeshed_connector.cli.output import print_json, print_line, print_table
 
@@ -19,12 +22,12 @@ def make_app() -> typer.Typer:
 
 
 def check(config: ConfigOption = None, assignments: SetOption = None, as_json: JsonOption = False) -> None:
-    """Checks the settings from file, environment and flags, and prints what they are; secrets are blanked."""
+    """Checks the settings and the files that they name, and prints them; secrets are blanked."""
     # Takes a moment to import, which other commands need not wait for.
-    from enmeshed_connector.app.automation import automation_of
+    from enmeshed_connector.app.start_checks import check_start
 
     settings = settings_of(config, assignments)
-    automation_of(settings)
+    run(check_start(settings, os.environ))
     tree = printable(settings)
     if as_json:
         print_json(tree)

@@ -58,7 +58,7 @@ def demo(
     mongodb_uri: Annotated[
         str | None, typer.Option("--mongodb-uri", envvar="MONGODB_URI", help="The server, for --store mongodb.")
     ] = None,
-    file_bytes: Annotated[int, typer.Option("--file-bytes", min=1, max=10 * 1024 * 1024)] = 1024 * 1024,
+    file_bytes: Annotated[int, typer.Option("--file-bytes", min=1, max=10_000_000)] = 1024 * 1024,
 ) -> None:
     """Sends a mail with a file between two identities, sees it arrive on the event stream, and checks every byte."""
     if store not in ("sqlite", "mongodb"):
@@ -86,15 +86,17 @@ def demo(
 async def _demo(store: str, names: list[str], overrides: dict[str, str], file_bytes: int) -> None:
     story = _Story()
     print_line(f"Two identities, one Connector, an embedded Backbone, on {store}:")
+    has_started = False
     try:
         async with playground(accounts=names, overrides=overrides) as (server, _backbone):
+            has_started = True
             with story.step("both identities are registered and ready"):
                 await server.wait_until_ready()
             target = f"localhost:{server.port}"
             async with Connector(target, account=names[0]) as alice, Connector(target, account=names[1]) as bob:
                 await _tell(story, alice, bob, file_bytes)
     finally:
-        if store == "mongodb":
+        if has_started and store == "mongodb":
             await _drop(names, overrides)
     print_line(
         f"Done in {time.perf_counter() - story.began:.1f} s: delivered, downloaded, and not a byte is different."

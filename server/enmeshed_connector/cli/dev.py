@@ -39,10 +39,12 @@ def dev(
         int, typer.Option("--port", min=0, max=65535, help="Where the Connector listens; 0: a free one.")
     ] = 50051,
     backbone_port: Annotated[
-        int, typer.Option("--backbone-port", min=0, max=65535, help="Where the embedded Backbone listens.")
+        int,
+        typer.Option("--backbone-port", min=0, max=65534, help="Where the embedded Backbone listens, it and the next."),
     ] = 8090,
     data: Annotated[
-        Path | None, typer.Option("--data", help="A folder that keeps everything. Default: gone at the end.")
+        Path | None,
+        typer.Option("--data", file_okay=False, help="A folder that keeps everything. Default: gone at the end."),
     ] = None,
     log_level: Annotated[Level, typer.Option("--log-level", help="The least that is logged.")] = Level.warning,
 ) -> None:
@@ -86,13 +88,17 @@ async def playground(
         backbone_port: Where the Backbone listens; likewise.
         accounts: Their names.
         overrides: Further settings of the Connector, by dotted names.
+
+    Raises:
+        StartRefused: A port is in use.
     """
     # These take a second to import, which other commands need not wait for.
     from enmeshed_backbone.server import BackboneServer
     from enmeshed_backbone.settings import Settings as BackboneOptions
+    from enmeshed_connector.api.errors import StartRefused
     from enmeshed_connector.app.connector import Connector
 
-    with contextlib.ExitStack() as stack:
+    async with contextlib.AsyncExitStack() as stack:
         folder = data or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="enmeshed-dev-")))
         folder.mkdir(parents=True, exist_ok=True)
         options = BackboneOptions(
@@ -100,10 +106,13 @@ async def playground(
             admin_port=backbone_port + 1 if backbone_port else 0,
             data=str(folder / "backbone.sqlite") if data else ":memory:",
         )
-        async with BackboneServer(options) as backbone:
-            settings = _settings(backbone.base_url, folder, port, accounts, overrides or {})
-            async with Connector(settings, environment={}) as connector:
-                yield connector, backbone
+        try:
+            backbone = await stack.enter_async_context(BackboneServer(options))
+        except OSError as error:
+            raise StartRefused(f"the embedded Backbone does not start: {error.strerror or error}") from None
+        settings = _settings(backbone.base_url, folder, port, accounts, overrides or {})
+        async with Connector(settings, environment={}) as connector:
+            yield connector, backbone
 
 
 def _settings(base_url: str, folder: Path, port: int, accounts: Sequence[str], overrides: dict[str, str]) -> Settings:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from google.protobuf import json_format
 
+from enmeshed_client import ConnectorError
 from enmeshed_connector.cli.loop import run
 from enmeshed_connector.cli.options import (
     DEFAULT_TARGET,
@@ -58,7 +60,21 @@ async def _tail(
 ) -> None:
     async with connect(*where) as connector:
         seen = 0
-        async for received in connector.follow(*types, after=after, from_beginning=beginning):
+        is_away = False
+
+        def lost(problem: ConnectorError) -> None:
+            nonlocal is_away
+            if not is_away:
+                sys.stderr.write(f"{where[0]} is away ({problem.message}): trying again\n")
+            is_away = True
+
+        def connected() -> None:
+            nonlocal is_away
+            is_away = False
+
+        async for received in connector.follow(
+            *types, after=after, from_beginning=beginning, on_connected=connected, on_lost=lost
+        ):
             event = received.event
             if as_json:
                 members = json_format.MessageToDict(event)

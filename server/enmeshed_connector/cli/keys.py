@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
@@ -37,7 +38,7 @@ def create(
     ],
     account: Annotated[str | None, typer.Option("--account", "-a", help="The only account it may use.")] = None,
     days: Annotated[
-        float | None, typer.Option("--days", min=0.01, help="How many days it is good; default: for ever.")
+        float | None, typer.Option("--days", min=0.01, max=36_500, help="How many days it is good; default: for ever.")
     ] = None,
     config: ConfigOption = None,
     assignments: SetOption = None,
@@ -51,6 +52,9 @@ def create(
         created = await keys.create(name, scopes, account=account, expires_at=expires_at)
         return created.key, created.secret
 
+    hosted = settings_of(config, assignments).accounts
+    if account is not None and account not in hosted:
+        sys.stderr.write(f"note: these settings host no account {account}, only {', '.join(hosted)}\n")
     key, secret = _with_keys(config, assignments, work)
     if as_json:
         print_json({**_view(key), "secret": secret})

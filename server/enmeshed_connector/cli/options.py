@@ -30,7 +30,12 @@ AccountOption = Annotated[
     str | None,
     typer.Option("--account", "-a", envvar="ENMESHED_ACCOUNT", help="The account. Needed where there are several."),
 ]
-CaFileOption = Annotated[Path | None, typer.Option("--ca-file", help="PEM certificates to trust; turns TLS on.")]
+CaFileOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--ca-file", exists=True, dir_okay=False, readable=True, help="PEM certificates to trust; turns TLS on."
+    ),
+]
 
 DEFAULT_TARGET = "localhost:50051"
 
@@ -52,5 +57,12 @@ def settings_of(config: Path | None, assignments: list[str] | None) -> Settings:
 
 
 def connect(target: str, api_key: str | None, account: str | None, ca_file: Path | None) -> Connector:
-    """Returns a client of a running Connector."""
-    return Connector(target, api_key=api_key, account=account, ca_file=ca_file)
+    """Returns a client of a running Connector.
+
+    Raises:
+        BadParameter: The key or the account has characters that cannot be sent.
+    """
+    try:
+        return Connector(target, api_key=api_key, account=account, ca_file=ca_file)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--api-key or --account") from None

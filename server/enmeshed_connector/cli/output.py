@@ -7,8 +7,9 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from rich.cells import cell_len
 from rich.console import Console
-from rich.table import Table
+from rich.text import Text
 
 
 def print_json(value: Any) -> None:
@@ -23,11 +24,16 @@ def print_line(text: str) -> None:
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Prints a table for people."""
-    table = Table(*columns, box=None, header_style="bold", pad_edge=False)
-    for row in rows:
-        table.add_row(*row)
-    Console(soft_wrap=True).print(table)
+    """Prints a table for people; no value is cut, however narrow the terminal is."""
+    lines = [columns, *rows]
+    widths = [max(map(cell_len, column)) for column in zip(*lines, strict=True)]
+    out = Console(soft_wrap=True)
+    for number, line in enumerate(lines):
+        cells = (value + " " * (width - cell_len(value)) for value, width in zip(line, widths, strict=True))
+        text = "  ".join(cells).rstrip()
+        if text:
+            # As a Text, for brackets in a value are no markup.
+            out.print(Text(text, style="" if number else "bold"))
 
 
 def console() -> Console:

@@ -50,6 +50,9 @@ def test_an_option_whose_name_ends_in_file_is_not_read_as_one(tmp_path: Path) ->
     [
         ({"ENMESHED_SERVER__PRT": "1"}, "server.prt"),
         ({"ENMESHED_SERVER__PORT": "many"}, "server.port"),
+        ({"ENMESHED_SERVER__HOST": ""}, "server.host"),
+        ({"ENMESHED_BACKBONE__BASE_URL": "http://localhost:99999"}, "backbone.base_url"),
+        ({"ENMESHED_BACKBONE__BASE_URL": "http://:80"}, "backbone.base_url"),
         ({"ENMESHED_SERVER__PORT": "65536"}, "server.port"),
         ({"ENMESHED_NOTHING__X": "1"}, "nothing"),
         ({"ENMESHED_DATABASE__DRIVER": "oracle"}, "database.driver"),
@@ -104,3 +107,54 @@ def test_the_sample_loads_and_gives_the_defaults(tmp_path: Path) -> None:
 
 def test_the_committed_sample_is_current() -> None:
     assert (ROOT / "docs" / "settings.sample.toml").read_text() == sample()
+
+
+@pytest.mark.parametrize(
+    ("path", "meant"),
+    [
+        ("server.prt", "port"),
+        ("sevrer.port", "server"),
+        ("accounts.alice.data_wallet", "datawallet"),
+        ("accounts.alice.decider.automation", "automation_config"),
+    ],
+)
+def test_an_unknown_setting_is_told_with_the_one_that_is_meant(path: str, meant: str) -> None:
+    with pytest.raises(SettingsInvalid, match=f"there is no such setting: is {meant} meant") as caught:
+        load_settings(file=None, environment={}, flags={path: "1"})
+    assert path.startswith(caught.value.violations[0].field)
+
+
+def test_a_value_in_the_place_of_a_section_is_said_so() -> None:
+    with pytest.raises(SettingsInvalid, match="server: is a section, not a value"):
+        load_settings(file=None, environment={}, flags={"server": "5"})
+
+
+def test_a_variable_with_one_underscore_too_few_is_an_error() -> None:
+    with pytest.raises(SettingsInvalid, match="ENMESHED_API_KEYS__BOOTSTRAP_FILE"):
+        load_settings(file=None, environment={"ENMESHED_API_KEYS_BOOTSTRAP_FILE": "/run/keys"})
+
+
+def test_variables_that_are_no_settings_are_left_alone() -> None:
+    # What clients of the command line read, and what Kubernetes sets for a service named enmeshed-server.
+    others = {"ENMESHED_API_KEY": "k", "ENMESHED_ACCOUNT": "a", "ENMESHED_SERVER_PORT": "tcp://10.0.0.1:50051"}
+    assert load_settings(file=None, environment=others) == load_settings(file=None, environment={})
+
+
+def test_a_file_that_is_nested_too_deep_is_said_so(tmp_path: Path) -> None:
+    file = tmp_path / "settings.toml"
+    file.write_text("a = " + "[" * 50_000)
+    with pytest.raises(SettingsInvalid, match="nested too deep"):
+        load_settings(file=file, environment={})
+
+
+def test_passwords_in_urls_and_options_do_not_show() -> None:
+    flags = {
+        "backbone.proxy": "http://user:hush@proxy:3128",
+        "backbone.base_url": "http://user:hush@localhost:8090",
+        "accounts.alice.modules.erp.options.api_token": "hush",
+        "accounts.alice.modules.erp.options.url": "https://erp",
+    }
+    shown = printable(load_settings(file=None, environment={}, flags=flags))
+    assert "hush" not in str(shown)
+    assert shown["backbone"]["proxy"] == "http://**********@proxy:3128"
+    assert shown["accounts"]["alice"]["modules"]["erp"]["options"]["url"] == "https://erp"

@@ -55,6 +55,22 @@ async def test_keys_are_made_listed_and_revoked(tmp_path: Path) -> None:
         (("identity", "-t", "localhost:1"), 1, "UNAVAILABLE"),
         (("identity", "onboard", "-a", "nobody", "-r", "x"), 2, "nobody"),
         (("identity", "onboard", "-a", "main"), 2, "--reference"),
+        (("keys", "create", "erp", "--scope", "**", "--days", "1e10"), 2, "--days"),
+        (("health", "-t", "localhost:1", "--ca-file", "/nonexistent"), 2, "/nonexistent"),
+        (("identity", "-t", "localhost:1", "--ca-file", "/nonexistent"), 2, "/nonexistent"),
+        (("identity", "-t", "localhost:1", "--api-key", "emc_x\r"), 2, "API key"),
+        (("events", "tail", "-t", "localhost:1", "-a", "bärbel"), 2, "account"),
+        (("config", "check", "--set", "backbone.ca_file=/nonexistent"), 2, "backbone.ca_file"),
+        (("config", "check", "--set", "backbone.proxy=https://x"), 2, "backbone.proxy"),
+        (("config", "check", "--set", "backbone.base_url=http://backbone.example.com"), 2, "base_url"),
+        (("config", "check", "--set", "api_keys.bootstrap_file=/nonexistent"), 2, "api_keys.bootstrap_file"),
+        (
+            ("config", "check", "--set", "server.tls_key_file=/none", "--set", "server.tls_certificate_file=/none"),
+            1,
+            "TLS key cannot be read",
+        ),
+        (("serve", "--set", "backbone.ca_file=/nonexistent"), 2, "backbone.ca_file"),
+        (("dev", "--data", str(Path(__file__))), 2, "--data"),
         (("serve", "--set", "server.host=0.0.0.0", "--set", "server.port=0"), 1, "API key"),
         (("serve", "--set", "backbone.base_url=http://backbone.example.com"), 2, "base_url"),
     ],
@@ -76,6 +92,41 @@ async def test_a_port_in_use_is_an_error_at_once(tmp_path: Path) -> None:
         code, _, err = await run("serve", "--set", f"server.port={port}", folder=tmp_path)
     assert code == 1
     assert str(port) in err
+
+
+async def test_a_port_of_the_embedded_backbone_in_use_is_said_in_a_line(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        code, _, err = await run("dev", "--port", "0", "--backbone-port", str(port), folder=tmp_path)
+    assert code == 1
+    assert str(port) in err
+    assert "Traceback" not in err
+
+
+async def test_tables_show_whole_values_as_they_are(tmp_path: Path) -> None:
+    url = "http://[fe80::1]:8090/" + "x" * 200
+    arguments = ("--set", f"backbone.base_url={url}", "--set", "backbone.dangerously_allow_plain_http=true")
+    code, shown, err = await run("config", "check", *arguments, folder=tmp_path, environment={"COLUMNS": "40"})
+    assert code == 0, err
+    assert [line.split() for line in shown.splitlines() if "base_url" in line] == [["backbone.base_url", url]]
+
+
+async def test_a_key_for_an_account_that_is_not_hosted_is_noted(tmp_path: Path) -> None:
+    code, secret, err = await run("keys", "create", "erp", "-s", "**", "-a", "alise", folder=tmp_path)
+    assert (code, secret[:4]) == (0, "emc_")
+    assert "alise" in err
+
+
+async def test_following_events_says_that_the_server_is_away(tmp_path: Path) -> None:
+    process = await asyncio.create_subprocess_exec(
+        COMMAND, "events", "tail", "-t", "localhost:1", stderr=asyncio.subprocess.PIPE
+    )
+    assert process.stderr is not None
+    assert b"localhost:1 is away" in await process.stderr.readline()
+    process.terminate()
+    await process.communicate()
 
 
 async def test_settings_are_shown_without_secrets(tmp_path: Path) -> None:
