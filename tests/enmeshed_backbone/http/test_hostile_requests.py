@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from enmeshed_backbone.app import consumer_routes
+from enmeshed_backbone.areas import admin as admin_area
 from enmeshed_backbone.http.call import BodyKind, Route
 from enmeshed_backbone.server import BackboneServer
 from tests.support.backbone_client import KEY, SYNC_HEADERS, Device, b64u, relate
@@ -23,6 +24,7 @@ localIndex modifications type objectIdentifier collection payloadCategory encryp
 duration externalEventResults datawalletModifications newDatawalletVersion lengthOfGracePeriodInDays
 devicePassword signedChallenge challenge signature isBackupDevice communicationLanguage oldPassword
 newPassword platform handle appId environment code clientId clientSecret identityPublicKey identityVersion
+severity isSilent texts language title actions displayName link iqlQuery metricKey max period maxIdentities seconds
 """
 _MEMBERS = _NAMES.split()
 _PARAMETERS = [
@@ -94,4 +96,33 @@ async def test_no_request_makes_the_server_fail(
 
         if response.status_code >= 500:
             assert any(text in response.text for text in _SPECIFIED), response.text
+    assert [record.getMessage() for record in caplog.records if record.name == "enmeshed_backbone"] == []
+
+
+@pytest.mark.parametrize("route", admin_area.ROUTES, ids=lambda route: f"{route.method} {route.path}")
+async def test_no_request_makes_the_admin_api_fail(
+    route: Route, admin: httpx.AsyncClient, anna: Device, caplog: pytest.LogCaptureFixture
+) -> None:
+    source = random.Random(route.method + route.path)
+    headers = {"x-xsrf-token": (await admin.get("/api/v1/xsrf")).text}
+    tiers = (await admin.get("/api/v1/Tiers")).json()["result"]
+    known = [
+        anna.address,
+        "test",
+        "ANCx",
+        "TOKx",
+        "QUOx",
+        "en",
+        "High",
+        "NumberOfFiles",
+        "Week",
+        *(t["id"] for t in tiers),
+    ]
+    for _ in range(_ROUNDS):
+        path = route.path
+        for name in ("id", "address", "quotaId"):
+            path = path.replace(f"{{{name}}}", source.choice([*known, "%00", "x" * 3000, "ä", "..%2F.."]))
+        response = await admin.request(route.method, path, headers=headers, json=value(source, known))
+
+        assert response.status_code < 500, response.text
     assert [record.getMessage() for record in caplog.records if record.name == "enmeshed_backbone"] == []
