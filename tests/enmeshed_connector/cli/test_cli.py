@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from enmeshed.connector.v1 import devices_service_pb2 as devices_pb
+from enmeshed_connector.cli.dev import playground
 from tests.support.connector import running_connector
+from tests.support.self_signed import make_certificate
 
 COMMAND = Path(sys.executable).parent / "enmeshed-connector"
 
@@ -156,6 +158,27 @@ async def test_a_running_connector_is_asked(tmp_path: Path) -> None:
         code, _, err = await run("identity", *where, "-a", "bob", folder=tmp_path)
         assert code == 1
         assert "CREDENTIAL_MISSING" in err
+
+
+@pytest.mark.parametrize("asks_for_certificates", [False, True])
+async def test_a_connector_with_tls_is_asked_by_its_own_settings(tmp_path: Path, asks_for_certificates: bool) -> None:
+    made = make_certificate(tmp_path, names="DNS:*.connector.example")
+    tls = {"server.tls_certificate_file": str(made.certificate), "server.tls_key_file": str(made.key)}
+    if asks_for_certificates:
+        tls["server.client_ca_file"] = str(made.authority)
+    async with playground(accounts=["main"], overrides=tls) as (connector, _backbone):
+        await connector.wait_until_ready()
+        flags = {**tls, "server.port": str(connector.port)}
+        environment = {f"ENMESHED_{name.upper().replace('.', '__')}": value for name, value in flags.items()}
+        code, shown, _ = await run("health", folder=tmp_path, environment=environment)
+        assert (code, shown) == (0, "SERVING\n")
+        # Somebody else's certificate is not taken for it.
+        (tmp_path / "foreign").mkdir()
+        foreign = make_certificate(tmp_path / "foreign")
+        code, shown, err = await run(
+            "health", "--ca-file", str(foreign.authority), folder=tmp_path, environment=environment
+        )
+        assert (code, shown.startswith("UNAVAILABLE")) == (1, True), err
 
 
 async def test_the_demo_does_the_main_job(tmp_path: Path) -> None:
