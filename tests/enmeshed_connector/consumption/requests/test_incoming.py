@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
-from enmeshed_connector.consumption.attributes.documents import ATTRIBUTES
+from enmeshed_connector.consumption.attributes.documents import ATTRIBUTES, FORWARDING_DETAILS
+from enmeshed_connector.consumption.attributes.forwarding import Forwarding
 from enmeshed_connector.consumption.deliveries import DELIVERIES
 from enmeshed_connector.consumption.requests.errors import (
     DecisionInvalid,
@@ -19,14 +21,16 @@ from enmeshed_connector.consumption.requests.errors import (
     WrongRequestStatus,
 )
 from enmeshed_connector.consumption.requests.processors.base import ItemProcessor
+from enmeshed_connector.consumption.requests.processors.create_attribute import CreateAttributeProcessor
 from enmeshed_connector.core.dates import format_date
 from enmeshed_connector.core.errors import FailedPrecondition
 from enmeshed_connector.transport.errors import RecordMissing
 from enmeshed_connector.transport.objects import MESSAGES, RELATIONSHIPS, Document
 from enmeshed_connector.transport.relationship_operations import REVOKE, TERMINATE
 from enmeshed_connector.transport.work import Work
-from tests.support.consumption import identity
+from tests.support.consumption import identity, relationship
 from tests.support.network import Network
+from tests.support.request_items import identity_query
 from tests.support.requests import NO, YES, Asking, accepted, asking, asks, consent, group, response
 
 
@@ -368,6 +372,58 @@ async def test_characters_that_are_forbidden_are_no_fault_of_the_type(alice: Ask
     await alice.tell(bob, asks(item, id="REQ00000000000000001"))
     result = await bob.consumption.incoming_requests.can_accept("REQ00000000000000001", [YES])
     assert result.items[0].code == "error.consumption.requests.unexpectedErrorDuringRequestItemProcessing"
+
+
+async def test_a_key_that_is_taken_between_the_check_and_the_acceptance_is_found_taken(
+    alice: Asking, bob: Asking, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    item = {
+        "@type": "CreateAttributeRequestItem",
+        "attribute": relationship(alice.address, "same"),
+        "mustBeAccepted": False,
+    }
+    first, second = await alice.ask(bob, asks(item)), await alice.ask(bob, asks(item))
+    accept = CreateAttributeProcessor.accept
+    overtaken: list[str] = []
+
+    async def accept_late(self: CreateAttributeProcessor, *arguments: Any) -> Document:
+        if not overtaken:
+            overtaken.append(second["id"])
+            await bob.accept(second["id"])
+        return await accept(self, *arguments)
+
+    monkeypatch.setattr(CreateAttributeProcessor, "accept", accept_late)
+    with pytest.raises(DecisionInvalid):
+        await bob.accept(first["id"])
+    assert [one["sourceReference"] for one in await bob.holder.all()] == [second["id"]]
+    assert (await bob.request(first["id"]))["status"] == "DecisionRequired"
+
+
+async def test_an_attribute_that_the_peer_gets_by_another_request_meanwhile_is_there_already(
+    alice: Asking, bob: Asking, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = await bob.holder.own("Bob")
+    item = {"@type": "ReadAttributeRequestItem", "query": identity_query("GivenName"), "mustBeAccepted": True}
+    first, second = await alice.ask(bob, asks(item)), await alice.ask(bob, asks(item))
+    decision = {**YES, "existingAttributeId": own["id"]}
+    add = Forwarding.add
+    overtaken: list[str] = []
+
+    async def add_late(self: Forwarding, *arguments: Any) -> Document:
+        if not overtaken:
+            overtaken.append(second["id"])
+            await bob.accept(second["id"], decision)
+        return await add(self, *arguments)
+
+    monkeypatch.setattr(Forwarding, "add", add_late)
+    answered = await bob.accept(first["id"], decision)
+    (answer,) = answered["response"]["content"]["items"]
+    assert answer == {
+        "@type": "AttributeAlreadySharedAcceptResponseItem",
+        "attributeId": own["id"],
+        "result": "Accepted",
+    }
+    assert len(await bob.holder.all(FORWARDING_DETAILS)) == 1
 
 
 async def test_a_response_that_was_given_up_can_be_tried_again(network: Network, alice: Asking, bob: Asking) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from enmeshed_connector.consumption.attributes.checks import AttributeContent
 from enmeshed_connector.consumption.attributes.controller import AttributeController
 from enmeshed_connector.consumption.attributes.documents import Kind, kind_of, value_type_of
+from enmeshed_connector.consumption.attributes.errors import AlreadyForwarded
 from enmeshed_connector.consumption.attributes.forwarding import set_deletion_of_attribute
 from enmeshed_connector.consumption.attributes.repository import (
     Reader,
@@ -67,8 +68,6 @@ class Answers:
             else:
                 attribute = await self._with_tags(existing, content.json.get("tags") or [], work)
             return await self._give(answer_type, attribute, asked, work)
-        # Two requests at once must not both find the key free.
-        await hold(work, f"keys:{peer}")
         if content.json["owner"] == self._own_address:
             attribute = await self._attributes.create_own_relationship(content, peer, request_id, work)
         else:
@@ -132,10 +131,15 @@ class Answers:
 
     async def _give(self, answer_type: str, attribute: Document, asked: Asked, work: Work) -> JsonObject:
         request_id, peer = asked.settled()
+        already = {"@type": ALREADY_SHARED, "attributeId": attribute["id"], "result": "Accepted"}
         if await is_shared_with(work, attribute, peer):
             await self._keep_there(attribute, peer, work)
-            return {"@type": ALREADY_SHARED, "attributeId": attribute["id"], "result": "Accepted"}
-        await self._attributes.forwarding.add(attribute["id"], peer, request_id, work)
+            return already
+        try:
+            await self._attributes.forwarding.add(attribute["id"], peer, request_id, work)
+        except AlreadyForwarded:
+            # Another request of the peer was faster, after that look.
+            return already
         async for version in predecessors(work, attribute):
             if await is_shared_with(work, version, peer):
                 return {

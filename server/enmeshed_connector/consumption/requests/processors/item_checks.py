@@ -13,6 +13,7 @@ from enmeshed_connector.consumption.attributes.repository import (
     NOT_DELETED_BY_RECIPIENT,
     Reader,
     forwarding_details,
+    hold,
     successors,
     with_key,
 )
@@ -73,9 +74,15 @@ def characters_violation(content: JsonObject) -> Problem | None:
 
 
 async def stored_key_violation(reader: Reader, key: AttributeKey | None, peer: str) -> Problem | None:
-    """Returns which stored attribute of the relationship has this key already, None when there is none."""
+    """Returns which stored attribute of the relationship has this key already, None when there is none.
+
+    Within a commit: None when there will be none but by this commit.
+    """
     if key is None:
         return None
+    if isinstance(reader, Work):
+        # Before looking: two requests at once must not both find the key free.
+        await hold(reader, f"keys:{peer}")
     found = await with_key(reader, owner=key.owner, key=key.key, value_type=key.value_type, peer=peer)
     if not found:
         return None
