@@ -50,12 +50,21 @@ def test_an_address_belongs_to_no_other_key(key: bytes, other: bytes) -> None:
             check_address(derive_address(key, HOST), host=HOST, public_key=other)
 
 
-@given(st.integers(0, len(ADDRESS) - 1), st.sampled_from("0123456789abcdefgz.-:A"))
-def test_an_altered_character_is_noticed(place: int, character: str) -> None:
-    altered = ADDRESS[:place] + character + ADDRESS[place + 1 :]
-    if altered != ADDRESS:
+def test_an_altered_character_is_noticed() -> None:
+    altered = {
+        ADDRESS[:place] + character + ADDRESS[place + 1 :]
+        for place in range(len(ADDRESS))
+        for character in "0123456789abcdefgz.-:A"
+    } - {ADDRESS}
+    missed = 0
+    for address in altered:
         with pytest.raises(MalformedValue):
-            check_address(altered, host=HOST)
+            check_address(address, host=HOST, public_key=KEY)
+        with contextlib.suppress(MalformedValue):
+            check_address(address, host=HOST)
+            missed += 1
+    # Without the key there is the checksum alone, and that is one byte.
+    assert missed < len(altered) / 100
 
 
 @given(any_text.map(lambda text: text[:40]))
