@@ -71,6 +71,24 @@ async def test_credentials_go_with_calls_streams_and_uploads(stub: ConnectorStub
     assert [(sent["x-api-key"], sent["x-account"]) for sent in stub.metadata] == [("key", "alice")] * 3
 
 
+@pytest.mark.parametrize(("api_key", "account"), [("emc_x\r\n", None), (None, "bärbel"), (None, "al\nice")])
+def test_credentials_that_cannot_be_sent_are_refused_at_once(api_key: str | None, account: str | None) -> None:
+    with pytest.raises(ValueError, match="characters") as raised:
+        Connector("localhost:1", api_key=api_key, account=account)
+    assert str(api_key or account) not in str(raised.value)
+
+
+async def test_follow_tells_why_a_stream_was_lost(stub: ConnectorStub, alice: Connector) -> None:
+    stub.subscriptions = [
+        plays(started(), events("t1", "1"), then=refuses(grpc.StatusCode.UNAVAILABLE, "draining", "DRAINING")),
+        plays(started(), events("t2", "2"), then=stays),
+    ]
+    lost: list[str] = []
+    async with aclosing(alice.follow(on_lost=lambda problem: lost.append(problem.reason))) as following:
+        assert [(await anext(following)).event.id for _ in range(2)] == ["1", "2"]
+    assert lost == ["DRAINING"]
+
+
 async def test_a_service_is_found_by_its_name(stub: ConnectorStub, alice: Connector) -> None:
     await alice.call(alice.service("Messages").SendMessage, messages_service_pb2.SendMessageRequest())
     assert len(stub.sent) == 1

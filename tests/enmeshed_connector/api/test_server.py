@@ -260,7 +260,6 @@ async def test_an_upload_that_goes_silent_ends_and_gives_its_slot_back(tmp_path:
 
         failed = await failure_of(files_service_pb2_grpc.FilesStub(channel).UploadFile(frames()))
         assert (failed.code, failed.reason) == (grpc.StatusCode.ABORTED, "TRANSFER_STALLED")
-        assert served.files.frames == 1
         assert served.server.limits.running()["transfers"] == 0
 
 

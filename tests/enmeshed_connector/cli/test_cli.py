@@ -146,7 +146,7 @@ async def test_a_running_connector_is_asked(tmp_path: Path) -> None:
         code, shown, _ = await run("identity", *where, "-a", "bob", "--json", folder=tmp_path, environment=key)
         assert code == 0
         assert json.loads(shown)["address"] == running.accounts["bob"]
-        code, shown, _ = await run("health", *where, folder=tmp_path)
+        code, shown, _ = await run("health", *where, "--timeout", "60", folder=tmp_path)
         assert (code, shown) == (0, "SERVING\n")
         tail = ("events", "tail", *where, "-a", "bob", "--from-beginning", "-n", "2", "--json", "transport.*")
         code, shown, _ = await run(*tail, folder=tmp_path, environment=key)
@@ -170,7 +170,7 @@ async def test_a_connector_with_tls_is_asked_by_its_own_settings(tmp_path: Path,
         await connector.wait_until_ready()
         flags = {**tls, "server.port": str(connector.port)}
         environment = {f"ENMESHED_{name.upper().replace('.', '__')}": value for name, value in flags.items()}
-        code, shown, _ = await run("health", folder=tmp_path, environment=environment)
+        code, shown, _ = await run("health", "--timeout", "60", folder=tmp_path, environment=environment)
         assert (code, shown) == (0, "SERVING\n")
         # Somebody else's certificate is not taken for it.
         (tmp_path / "foreign").mkdir()
