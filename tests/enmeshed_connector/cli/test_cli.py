@@ -53,6 +53,7 @@ async def test_keys_are_made_listed_and_revoked(tmp_path: Path) -> None:
         (("config", "check", "--set", "server.port"), 2, "NAME=VALUE"),
         (("config", "check", "-c", "/nonexistent"), 2, "/nonexistent"),
         (("demo", "--store", "oracle"), 2, "sqlite or mongodb"),
+        (("demo", "--file-bytes", "7800001"), 2, "--file-bytes"),
         (("health", "-t", "localhost:1", "--timeout", "1"), 1, ""),
         (("identity", "-t", "localhost:1"), 1, "UNAVAILABLE"),
         (("identity", "onboard", "-a", "nobody", "-r", "x"), 2, "nobody"),
@@ -182,7 +183,8 @@ async def test_a_connector_with_tls_is_asked_by_its_own_settings(tmp_path: Path,
 
 
 async def test_the_demo_does_the_main_job(tmp_path: Path) -> None:
-    code, told, err = await run("demo", "--file-bytes", "300000", folder=tmp_path)
+    # The largest file that a Backbone takes.
+    code, told, err = await run("demo", "--file-bytes", "7800000", folder=tmp_path)
     assert code == 0, err
     assert "not a byte is different" in told
 
