@@ -468,7 +468,7 @@ async def decide_by_rules(account: WholeAccount, request_id: str) -> None:
     """Lets the automation run until the request is decided, or the process dies."""
     tasks = [asyncio.create_task(until_cancelled(run)) for run in (await automation_of(account)).tasks()]
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not any(task.done() for task in tasks):
                 if (await account.consumption.incoming_requests.get(account.store, request_id))[
                     "status"

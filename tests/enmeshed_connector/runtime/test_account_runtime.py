@@ -21,7 +21,7 @@ from tests.support.network import Network, Party
 
 MAIL = {"@type": "ArbitraryMessageContent", "value": {"hello": "there"}}
 QUIET = RuntimeSettings(sync_interval=timedelta(hours=1), listens=False, lease_duration=timedelta(seconds=4))
-PATIENCE = timedelta(seconds=20)
+PATIENCE = timedelta(seconds=60)
 
 
 @pytest.fixture
