@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from enmeshed_connector.backbone.endpoints.files import FileMetadata as BackboneFile
 from enmeshed_connector.backbone.endpoints.files import Files, NewFile
-from enmeshed_connector.backbone.errors import ForbiddenByBackbone, RecordNotFound
+from enmeshed_connector.backbone.errors import BackboneRejected, ForbiddenByBackbone, RecordNotFound
 from enmeshed_connector.core.canonical_json import Json, dumps, loads_object, sort_members
 from enmeshed_connector.core.dates import format_date, parse_date
 from enmeshed_connector.core.encodings import from_base64url, to_base64url, to_utf8
@@ -37,6 +37,8 @@ ALPHANUMERIC = "abcdefghijklmnopqrstuvwxyz0123456789"
 _BEFORE_BODY = "\n"
 """Between the parts of an upload's wire: JSON without line breaks, and the cipher, which is JSON itself and too long to
 be written as a member and parsed again."""
+_SIZE_REFUSED = "InclusiveBetweenValidator"
+"""The Backbone's code for content that is empty or too large; a cipher is never empty."""
 _INLINE_BYTES = 64 * 1024
 """Content up to this size is encrypted on the event loop; a thread would cost more than it saves."""
 
@@ -68,7 +70,8 @@ class FileController:
         """Encrypts and uploads a file and returns its document.
 
         Raises:
-            FileTooLarge: It is over the limit of the settings, 10 MiB by default.
+            FileTooLarge: It is over the limit of the settings, 10 MiB by default, or its cipher, which is a third
+                larger, over that of the Backbone.
             OutcomeUnknown: No answer came.
             BackboneError: The Backbone refuses, or is away.
         """
@@ -123,9 +126,17 @@ class FileController:
             return f"{dumps(head)}{_BEFORE_BODY}{sealed.body.decode('ascii')}", document
 
         wire, document = await _in_thread_when_large(seal, len(content))
-        result = await self._context.outbox.run(
-            self._upload, wire=wire, plan={"document": document}, ticket=ticket, cause=cause
-        )
+        try:
+            result = await self._context.outbox.run(
+                self._upload, wire=wire, plan={"document": document}, ticket=ticket, cause=cause
+            )
+        except BackboneRejected as error:
+            if not error.has_code(_SIZE_REFUSED):
+                raise
+            raise FileTooLarge(
+                f"The file has {len(content)} bytes, which makes a cipher that the Backbone refuses for its size.",
+                facts={"sizeBytes": str(len(content)), "cipherBytes": str(len(wire) - wire.index(_BEFORE_BODY) - 1)},
+            ) from None
         return await self.get(result["id"])
 
     async def load(self, reference: FileReference, *, cause: Cause = LOCAL_CAUSE) -> Document:

@@ -503,6 +503,15 @@ async def test_an_oversized_request_is_refused_and_the_next_one_served(
     assert sent.message.content.mail.body == "fits"
 
 
+async def test_a_file_whose_cipher_is_too_large_for_the_backbone_says_so(alice: Client) -> None:
+    size = 8_000_000
+    with pytest.raises(ConnectorError) as caught:
+        await upload(alice, bytes(size), files_pb.UploadMetadata(filename="large.bin", size_bytes=size))
+    assert (caught.value.code, caught.value.reason) == (INVALID, "FILE_TOO_LARGE")
+    assert caught.value.facts["sizeBytes"] == str(size)
+    assert int(caught.value.facts["cipherBytes"]) > 10 * 1024 * 1024
+
+
 async def running_calls(client: Client) -> dict[str, int]:
     statistics = await client.call(client.monitoring.GetStatistics, monitoring_pb.GetStatisticsRequest())
     return dict(statistics.running)

@@ -175,8 +175,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_TRANSFER_DIGEST_MISMATCH: _ErrorReason.ValueType  # 82
     """INVALID_ARGUMENT. The digest does not fit the chunks. Nothing was stored; upload again from the start."""
     ERROR_REASON_FILE_TOO_LARGE: _ErrorReason.ValueType  # 83
-    """INVALID_ARGUMENT. The file is larger than allowed; the metadata `max_size_bytes` says how large. Official:
-    `error.transport.files.maxFileSizeExceeded`.
+    """INVALID_ARGUMENT. The file (`sizeBytes` of the metadata) is larger than the server's limit (`limitBytes`), or its cipher (`cipherBytes`) is
+    larger than the Backbone takes. Official: `error.transport.files.maxFileSizeExceeded`.
     """
     ERROR_REASON_TRANSFER_STALLED: _ErrorReason.ValueType  # 84
     """ABORTED. The client of a transfer sent or read no frame for a minute. Nothing was stored; begin again from the start."""
@@ -535,8 +535,8 @@ ERROR_REASON_TRANSFER_SIZE_MISMATCH: ErrorReason.ValueType  # 81
 ERROR_REASON_TRANSFER_DIGEST_MISMATCH: ErrorReason.ValueType  # 82
 """INVALID_ARGUMENT. The digest does not fit the chunks. Nothing was stored; upload again from the start."""
 ERROR_REASON_FILE_TOO_LARGE: ErrorReason.ValueType  # 83
-"""INVALID_ARGUMENT. The file is larger than allowed; the metadata `max_size_bytes` says how large. Official:
-`error.transport.files.maxFileSizeExceeded`.
+"""INVALID_ARGUMENT. The file (`sizeBytes` of the metadata) is larger than the server's limit (`limitBytes`), or its cipher (`cipherBytes`) is
+larger than the Backbone takes. Official: `error.transport.files.maxFileSizeExceeded`.
 """
 ERROR_REASON_TRANSFER_STALLED: ErrorReason.ValueType  # 84
 """ABORTED. The client of a transfer sent or read no frame for a minute. Nothing was stored; begin again from the start."""

@@ -79,7 +79,9 @@ class UploadMetadata(_message.Message):
     media_type: _builtins.str
     """The media type, such as `application/pdf`; empty: `application/octet-stream`."""
     size_bytes: _builtins.int
-    """The size in bytes; the chunks together hold exactly as many. At most the server's limit (10 MiB unless set otherwise)."""
+    """The size in bytes; the chunks together hold exactly as many. At most the server's limit (10 MiB unless set otherwise).
+    The cipher is a third larger, and the Backbone takes ciphers of 10 MiB: with it, files of 7.8 MB can be sent.
+    """
     title: _builtins.str
     """A title for people, at most 1000 characters; absent: none."""
     description: _builtins.str

@@ -170,8 +170,8 @@ const (
 	ErrorReason_ERROR_REASON_TRANSFER_SIZE_MISMATCH ErrorReason = 81
 	// INVALID_ARGUMENT. The digest does not fit the chunks. Nothing was stored; upload again from the start.
 	ErrorReason_ERROR_REASON_TRANSFER_DIGEST_MISMATCH ErrorReason = 82
-	// INVALID_ARGUMENT. The file is larger than allowed; the metadata `max_size_bytes` says how large. Official:
-	// `error.transport.files.maxFileSizeExceeded`.
+	// INVALID_ARGUMENT. The file (`sizeBytes` of the metadata) is larger than the server's limit (`limitBytes`), or its cipher (`cipherBytes`) is
+	// larger than the Backbone takes. Official: `error.transport.files.maxFileSizeExceeded`.
 	ErrorReason_ERROR_REASON_FILE_TOO_LARGE ErrorReason = 83
 	// ABORTED. The client of a transfer sent or read no frame for a minute. Nothing was stored; begin again from the start.
 	ErrorReason_ERROR_REASON_TRANSFER_STALLED ErrorReason = 84

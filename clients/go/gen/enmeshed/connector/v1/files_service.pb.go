@@ -134,6 +134,7 @@ type UploadMetadata struct {
 	// The media type, such as `application/pdf`; empty: `application/octet-stream`.
 	MediaType string `protobuf:"bytes,2,opt,name=media_type,json=mediaType,proto3" json:"media_type,omitempty"`
 	// The size in bytes; the chunks together hold exactly as many. At most the server's limit (10 MiB unless set otherwise).
+	// The cipher is a third larger, and the Backbone takes ciphers of 10 MiB: with it, files of 7.8 MB can be sent.
 	SizeBytes int64 `protobuf:"varint,3,opt,name=size_bytes,json=sizeBytes,proto3" json:"size_bytes,omitempty"`
 	// A title for people, at most 1000 characters; absent: none.
 	Title *string `protobuf:"bytes,4,opt,name=title,proto3,oneof" json:"title,omitempty"`

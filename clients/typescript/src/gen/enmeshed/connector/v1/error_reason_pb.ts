@@ -488,8 +488,8 @@ export enum ErrorReason {
   TRANSFER_DIGEST_MISMATCH = 82,
 
   /**
-   * INVALID_ARGUMENT. The file is larger than allowed; the metadata `max_size_bytes` says how large. Official:
-   * `error.transport.files.maxFileSizeExceeded`.
+   * INVALID_ARGUMENT. The file (`sizeBytes` of the metadata) is larger than the server's limit (`limitBytes`), or its cipher (`cipherBytes`) is
+   * larger than the Backbone takes. Official: `error.transport.files.maxFileSizeExceeded`.
    *
    * @generated from enum value: ERROR_REASON_FILE_TOO_LARGE = 83;
    */

@@ -92,6 +92,7 @@ export type UploadMetadata = Message<"enmeshed.connector.v1.UploadMetadata"> & {
 
   /**
    * The size in bytes; the chunks together hold exactly as many. At most the server's limit (10 MiB unless set otherwise).
+   * The cipher is a third larger, and the Backbone takes ciphers of 10 MiB: with it, files of 7.8 MB can be sent.
    *
    * @generated from field: int64 size_bytes = 3;
    */
