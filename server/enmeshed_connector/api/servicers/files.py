@@ -165,14 +165,16 @@ async def _content(frames: AsyncIterator[pb.UploadFileRequest], size_bytes: int)
             raise FramesInvalid("Nothing may follow the digest of an upload.")
         match frame.WhichOneof("frame"):
             case "chunk":
-                received += len(frame.chunk)
+                # Each look at the field copies it.
+                chunk = frame.chunk
+                received += len(chunk)
                 if received > size_bytes:
                     raise SizeMismatch(
                         f"The chunks hold more than the {size_bytes} bytes of the metadata.",
                         facts={"sizeBytes": str(size_bytes)},
                     )
-                chunks.append(frame.chunk)
-                hasher.update(frame.chunk)
+                chunks.append(chunk)
+                hasher.update(chunk)
             case "digest":
                 digest = frame.digest.sha512
             case _:
