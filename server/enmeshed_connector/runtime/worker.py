@@ -117,16 +117,18 @@ class Worker:
         outside, after which the worker would begin again and the account could not be closed.
         """
         self._transport.sync.begin_work(lease)
-        works: list[Awaitable[None]] = [
-            self._renew(lease),
-            self._sync(),
-            self._repeat("housekeeping", self._keep_house, self._settings.housekeeping_interval),
-            self._repeat("settling", self._settle, self._settings.settle_interval),
-            *(self._go_on(task) for task in self._tasks),
+        tasks = [
+            asyncio.create_task(self._renew(lease), name="renew lease"),
+            asyncio.create_task(self._sync(), name="sync"),
+            *(asyncio.create_task(self._go_on(task)) for task in self._tasks),
         ]
         if self._settings.listens:
-            works.append(self._listen())
-        tasks = [asyncio.ensure_future(work) for work in works]
+            tasks.append(asyncio.create_task(self._listen(), name="listen"))
+        for name, step, interval in (
+            ("housekeeping", self._keep_house, self._settings.housekeeping_interval),
+            ("settling", self._settle, self._settings.settle_interval),
+        ):
+            tasks.append(asyncio.create_task(self._repeat(name, step, interval), name=name))
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
