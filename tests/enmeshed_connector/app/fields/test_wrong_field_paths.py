@@ -13,7 +13,7 @@ import pytest
 import pytest_asyncio
 
 from enmeshed_client import Connector as Client
-from tests.support.connector import RunningConnector, running_connector
+from tests.support.connector import RunningConnector
 from tests.support.named_calls import call, failure, until
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(240)]
@@ -32,12 +32,6 @@ class Stage:
     alice: Client
     bob: Client
     accounts: dict[str, str]
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RunningConnector]:
-    async with running_connector(tmp_path_factory.mktemp("connector"), is_related=True) as connector:
-        yield connector
 
 
 @pytest_asyncio.fixture(loop_scope="module")

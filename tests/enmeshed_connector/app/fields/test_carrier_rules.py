@@ -5,7 +5,6 @@ The rows are those that `tests/enmeshed_connector/content` holds the rules again
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -16,7 +15,7 @@ from enmeshed_client import Connector as Client
 from enmeshed_client import ConnectorError
 from enmeshed_connector.content import types
 from tests.support import content_samples as samples
-from tests.support.connector import RunningConnector, running_connector
+from tests.support.connector import RunningConnector
 from tests.support.content_calls import exact, faults, forms
 from tests.support.content_rules import (
     ACCEPT,
@@ -35,18 +34,6 @@ from tests.support.named_calls import call
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(240)]
 
 EXPIRY = "2099-01-01T00:00:00Z"
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RunningConnector]:
-    async with running_connector(tmp_path_factory.mktemp("connector"), is_related=True) as connector:
-        yield connector
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def alice(running: RunningConnector) -> AsyncIterator[Client]:
-    async with running.client("alice") as client:
-        yield client
 
 
 async def creation_faults(client: Client, template_id: str, content: content_pb2.Content) -> list[str]:

@@ -5,16 +5,14 @@ The rows are those that `tests/enmeshed_connector/content` holds the rules again
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-import pytest_asyncio
 
 from enmeshed_client import Connector as Client
 from enmeshed_client import ConnectorError
 from tests.support import content_samples as samples
-from tests.support.connector import RunningConnector, running_connector
+from tests.support.connector import RunningConnector
 from tests.support.content_calls import assert_items, exact, faults, forms
 from tests.support.content_rules import (
     FORM_ANSWERS,
@@ -41,18 +39,6 @@ NEEDS_MORE = {
     "TransferFileOwnershipRequestItem",
 }
 """Items that are only valid when something exists that they name, or a tag: right content is taken, they are not."""
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RunningConnector]:
-    async with running_connector(tmp_path_factory.mktemp("connector"), is_related=True) as connector:
-        yield connector
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def alice(running: RunningConnector) -> AsyncIterator[Client]:
-    async with running.client("alice") as client:
-        yield client
 
 
 @pytest.mark.parametrize(("name", "key", "right", "wrong"), ITEM_RULES)

@@ -5,11 +5,10 @@ The rows are those that `tests/enmeshed_connector/content` holds the rules again
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
-import pytest_asyncio
 from google.protobuf import json_format
 from google.protobuf.message import Message
 
@@ -18,7 +17,7 @@ from enmeshed_client import Connector as Client
 from enmeshed_client import ConnectorError
 from enmeshed_connector.content.code_lists import COUNTRIES, LANGUAGES
 from tests.support import content_samples as samples
-from tests.support.connector import RunningConnector, running_connector
+from tests.support.connector import RunningConnector
 from tests.support.content_calls import CODEC, assert_items, exact, faults, is_latin
 from tests.support.content_rules import (
     ATTRIBUTE_RULES,
@@ -47,18 +46,6 @@ pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(240)
 
 IDENTITY_VALUES, RELATIONSHIP_VALUES = samples.identity_values(), samples.relationship_values()
 VALUES = IDENTITY_VALUES | RELATIONSHIP_VALUES
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RunningConnector]:
-    async with running_connector(tmp_path_factory.mktemp("connector"), is_related=True) as connector:
-        yield connector
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def alice(running: RunningConnector) -> AsyncIterator[Client]:
-    async with running.client("alice") as client:
-        yield client
 
 
 def creating(value: dict[str, Any], place: int = 0) -> dict[str, Any]:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-import pytest_asyncio
 from google.protobuf.struct_pb2 import Struct, Value
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -22,24 +20,12 @@ from enmeshed.connector.v1 import tokens_service_pb2 as tokens_pb
 from enmeshed.content.v1 import arbitrary_pb2, attribute_pb2, content_pb2, request_pb2
 from enmeshed_client import Connector as Client
 from enmeshed_client import ConnectorError
-from tests.support.connector import RunningConnector, running_connector
+from tests.support.connector import RunningConnector
 from tests.support.named_calls import call
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 UNKNOWN = "0" * 17
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RunningConnector]:
-    async with running_connector(tmp_path_factory.mktemp("connector"), is_related=True) as connector:
-        yield connector
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def alice(running: RunningConnector) -> AsyncIterator[Client]:
-    async with running.client("alice") as client:
-        yield client
 
 
 def deep(number: float) -> Struct:
